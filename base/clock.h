@@ -8,6 +8,7 @@
 #ifndef CHANCERY_BASE_CLOCK_H
 #define CHANCERY_BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/bytes.h"
@@ -44,6 +45,8 @@ struct clock_civil {
 	int year, month, day, hour, minute, second; /* month and day from 1 */
 };
 int64_t clock_from_civil(struct clock_civil c);
-struct clock_civil clock_to_civil(int64_t s);
+struct clock_civil clock_to_civil(int64_t s); /* a time outside those years gives the nearest inside */
+/* True where every part is in its range (no leap seconds) and the day exists. */
+bool clock_civil_valid(struct clock_civil c);
 
 #endif

@@ -81,6 +81,8 @@ struct bytes der_oid(struct der *d);
 /* UTCTime or GeneralizedTime of RFC 5280 section 4.1.2.5 (Z, seconds, no fraction; the
  * right one of the two for its year): seconds since 1970. */
 int64_t der_time(struct der *d);
+/* GeneralizedTime in the same form, of any year (invalidityDate, OCSP). */
+int64_t der_generalized_time(struct der *d);
 static inline bool der_done(const struct der *d)
 {
 	return !d->failed && d->left.len == 0;
@@ -103,6 +105,7 @@ void der_add_named_bits(struct buf *out, uint16_t bits);
 void der_add_oid(struct buf *out, struct bytes content);
 /* UTCTime through 2049, GeneralizedTime from 2050 (RFC 5280 section 4.1.2.5). */
 void der_add_time(struct buf *out, int64_t s);
+void der_add_generalized_time(struct buf *out, int64_t s);
 
 /* ---- object identifiers as text ---- */
 /* "2.5.29.15" to content octets, appended. -1 for a text that is no OID; arcs below 2^63. */
