@@ -1,0 +1,162 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/text.h"
+
+int file_read(const char *path, size_t max, struct buf *out, struct error *err)
+{
+	/* O_NONBLOCK: a FIFO in the file's place must not hold us up before it is refused. */
+	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0)
+		return err_errno(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "cannot open %s", path);
+	struct stat status;
+	if (fstat(fd, &status))
+		return err_errno(err, ERR_IO, "cannot look at %s", path);
+	if (!S_ISREG(status.st_mode))
+		return err_set(err, ERR_IO, "%s is not a regular file", path);
+
+	size_t before = out->len;
+	for (;;) {
+		/* One octet more than allowed shows that the file is too large. */
+		size_t room = max - (out->len - before) + 1;
+		size_t chunk = room < 65536 ? room : 65536;
+		uint8_t *to = buf_extend(out, chunk);
+		if (!to)
+			return err_set(err, ERR_IO, "no memory to read %s", path);
+		ssize_t got = read(fd, to, chunk);
+		out->len -= chunk - (got > 0 ? (size_t)got : 0);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return err_errno(err, ERR_IO, "cannot read %s", path);
+		if (got == 0)
+			return 0;
+		if (out->len - before > max) {
+			out->len = before;
+			return err_set(err, ERR_TOO_LARGE, "%s has more than %zu bytes", path, max);
+		}
+	}
+}
+
+static int write_all(int fd, struct bytes content)
+{
+	while (content.len > 0) {
+		ssize_t written = write(fd, content.data, content.len);
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0)
+			return -1;
+		content = BYTES(content.data + written, content.len - (size_t)written);
+	}
+	return 0;
+}
+
+static int sync_folder_of(const char *path, struct error *err)
+{
+	auto_free char *copy = strdup(path);
+	if (!copy)
+		return err_set(err, ERR_IO, "no memory");
+	const char *folder = dirname(copy);
+	auto_fd fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd))
+		return err_errno(err, ERR_IO, "cannot sync the folder %s", folder);
+	return 0;
+}
+
+/* A complete, synced file beside path, under a name that nobody else has. */
+static int write_beside(const char *path, struct bytes content, mode_t mode, char **name, struct error *err)
+{
+	uint8_t random[8];
+	char suffix[2 * sizeof(random) + 1];
+	if (RAND_bytes(random, sizeof(random)) != 1)
+		return err_set(err, ERR_IO, "no random numbers for a temporary name");
+	if (asprintf(name, "%s.%s.tmp", path, text_hex(BYTES(random, sizeof(random)), suffix)) < 0) {
+		*name = NULL;
+		return err_set(err, ERR_IO, "no memory");
+	}
+	auto_fd fd = open(*name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+	if (fd < 0)
+		return err_errno(err, ERR_IO, "cannot create %s", *name);
+	/* fchmod: the mode is meant as it is given, whatever the umask. */
+	if (fchmod(fd, mode) || write_all(fd, content) || fsync(fd)) {
+		(void)err_errno(err, ERR_IO, "cannot write %s", *name);
+		(void)unlink(*name);
+		return -1;
+	}
+	return 0;
+}
+
+int file_replace(const char *path, struct bytes content, mode_t mode, struct error *err)
+{
+	auto_free char *temporary = NULL;
+	if (write_beside(path, content, mode, &temporary, err))
+		return -1;
+	if (rename(temporary, path)) {
+		(void)err_errno(err, ERR_IO, "cannot rename %s to %s", temporary, path);
+		(void)unlink(temporary);
+		return -1;
+	}
+	return sync_folder_of(path, err);
+}
+
+int file_create(const char *path, struct bytes content, mode_t mode, struct error *err)
+{
+	auto_free char *temporary = NULL;
+	if (write_beside(path, content, mode, &temporary, err))
+		return -1;
+	/* link, unlike rename, fails where the name is taken. */
+	int linked = link(temporary, path);
+	if (linked)
+		(void)err_errno(err, errno == EEXIST ? ERR_CONFLICT : ERR_IO, "cannot create %s", path);
+	(void)unlink(temporary);
+	return linked ? -1 : sync_folder_of(path, err);
+}
+
+static int make_one_dir(const char *path, mode_t mode, struct error *err)
+{
+	if (mkdir(path, mode) == 0) {
+		if (chmod(path, mode))
+			return err_errno(err, ERR_IO, "cannot set the mode of %s", path);
+		return 0;
+	}
+	int reason = errno;
+	struct stat status;
+	if (reason == EEXIST && stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+		return 0;
+	errno = reason;
+	return err_errno(err, ERR_IO, "cannot make the folder %s", path);
+}
+
+int file_make_dir(const char *path, mode_t mode, struct error *err)
+{
+	auto_free char *part = strdup(path);
+	if (!part)
+		return err_set(err, ERR_IO, "no memory");
+	for (char *at = part; *at; at++) {
+		if (*at != '/' || at == part || at[-1] == '/')
+			continue;
+		*at = '\0';
+		if (make_one_dir(part, mode, err))
+			return -1;
+		*at = '/';
+	}
+	return make_one_dir(part, mode, err);
+}
+
+bool file_exists(const char *path)
+{
+	struct stat status;
+	return lstat(path, &status) == 0;
+}
+
+char *file_join(const char *first, const char *second)
+{
+	char *path = NULL;
+	return asprintf(&path, "%s/%s", first, second) < 0 ? NULL : path;
+}

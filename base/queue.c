@@ -1,0 +1,118 @@
+#include "base/queue.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+struct queue {
+	pthread_mutex_t lock; /* for all that follows */
+	pthread_cond_t changed;
+	size_t capacity, first, count;
+	bool closed;
+	void *items[]; /* a ring of capacity places */
+};
+
+struct queue *queue_new(size_t capacity)
+{
+	if (capacity > SIZE_MAX / sizeof(void *) / 2)
+		return NULL;
+	struct queue *q = calloc(1, sizeof(*q) + capacity * sizeof(q->items[0]));
+	if (!q)
+		return NULL;
+	q->capacity = capacity;
+	(void)pthread_mutex_init(&q->lock, NULL);
+	pthread_condattr_t attributes;
+	(void)pthread_condattr_init(&attributes);
+	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&q->changed, &attributes);
+	(void)pthread_condattr_destroy(&attributes);
+	return q;
+}
+
+void queue_free(struct queue *q)
+{
+	if (!q)
+		return;
+	(void)pthread_cond_destroy(&q->changed);
+	(void)pthread_mutex_destroy(&q->lock);
+	free(q);
+}
+
+bool queue_push(struct queue *q, void *item)
+{
+	(void)pthread_mutex_lock(&q->lock);
+	bool accepted = !q->closed && q->count < q->capacity;
+	if (accepted) {
+		q->items[(q->first + q->count) % q->capacity] = item;
+		q->count++;
+		(void)pthread_cond_signal(&q->changed);
+	}
+	(void)pthread_mutex_unlock(&q->lock);
+	return accepted;
+}
+
+/* With the lock held. */
+static void wait_for_item(struct queue *q, int64_t timeout_ms)
+{
+	if (timeout_ms < 0) {
+		while (q->count == 0 && !q->closed)
+			(void)pthread_cond_wait(&q->changed, &q->lock);
+		return;
+	}
+	struct timespec until;
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += timeout_ms / 1000;
+	until.tv_nsec += timeout_ms % 1000 * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	while (q->count == 0 && !q->closed)
+		if (pthread_cond_timedwait(&q->changed, &q->lock, &until) != 0)
+			return;
+}
+
+size_t queue_pop_many(struct queue *q, void **items, size_t max, int64_t timeout_ms)
+{
+	(void)pthread_mutex_lock(&q->lock);
+	wait_for_item(q, timeout_ms);
+	size_t taken = 0;
+	while (taken < max && q->count > 0) {
+		items[taken++] = q->items[q->first];
+		q->first = (q->first + 1) % q->capacity;
+		q->count--;
+	}
+	(void)pthread_mutex_unlock(&q->lock);
+	return taken;
+}
+
+void *queue_pop(struct queue *q, int64_t timeout_ms)
+{
+	void *item = NULL;
+	(void)queue_pop_many(q, &item, 1, timeout_ms);
+	return item;
+}
+
+void queue_close(struct queue *q)
+{
+	(void)pthread_mutex_lock(&q->lock);
+	q->closed = true;
+	(void)pthread_cond_broadcast(&q->changed);
+	(void)pthread_mutex_unlock(&q->lock);
+}
+
+bool queue_closed(struct queue *q)
+{
+	(void)pthread_mutex_lock(&q->lock);
+	bool closed = q->closed;
+	(void)pthread_mutex_unlock(&q->lock);
+	return closed;
+}
+
+size_t queue_length(struct queue *q)
+{
+	(void)pthread_mutex_lock(&q->lock);
+	size_t count = q->count;
+	(void)pthread_mutex_unlock(&q->lock);
+	return count;
+}
