@@ -1,0 +1,73 @@
+/*
+ * ca-core/ca.h - the deciding parts: the signer's alone, and the offline tools'.
+ *
+ * struct ca is the one object that may issue: configuration, store, keys, clock. The server
+ * and the tools call the same functions; the difference is who stands in front of them.
+ *
+ * Thread-safety: after ca_open every function may be called from any thread.
+ */
+#ifndef CHANCERY_CA_CA_H
+#define CHANCERY_CA_CA_H
+
+#include "ca-core/config.h"
+#include "ca-core/message.h"
+#include "ca-core/tbs.h"
+#include "hsm/provider.h"
+#include "store/store.h"
+
+struct ca;
+
+struct ca_options {
+	const struct ca_config *config;      /* borrowed for the life of the ca */
+	struct store *store;                 /* borrowed */
+	struct clock clock;
+	const struct secret *const *pins;    /* by token section; NULL entries: not logged in */
+	const char *published;               /* folder, "published"; NULL: publish nothing */
+};
+/* Loads modules, logs in to online tokens, finds each issuer's key by its URI and checks it against the
+ * issuer certificate of the store, readies the audit key. A token that is not there does not stop it: the issuer stays
+ * without a key until it is (ERR_TOKEN_UNAVAILABLE per request). */
+struct ca *ca_open(const struct ca_options *options, struct error *err);
+void ca_close(struct ca *ca);
+
+/* Who asks, as the signer found out itself. */
+struct ca_actor {
+	char identity[65];      /* "ca" for our own acts, "root" for admin.sock */
+	uint8_t roles;          /* ROLE_ bits */
+	bool may_request, may_read; /* of an API token; true else */
+	char token_id[33];      /* API token, or "" */
+	char peer[64];          /* where from, for the audit */
+	char profiles[256];     /* an API token's list, or "" */
+};
+
+/* One issuance: parse -> authorize -> order -> policy -> tbs -> lint -> sign -> verify -> commit ->
+ * answer. Returns 0 when it is under way; done is called once, after the certificate is durable or has failed (on
+ * another thread perhaps, must not block). -1: refused at once, done is not called. certificate in the answer
+ * lives until done returns. */
+typedef void ca_issue_done(void *arg, const struct message_issued *issued, const struct error *err);
+int ca_issue(struct ca *ca, const struct ca_actor *actor, const struct message_issue *request, ca_issue_done *done, void *arg,
+	     struct error *err);
+/* The same, waited for: tools and start-up. The caller gets the certificate in out. */
+int ca_issue_wait(struct ca *ca, const struct ca_actor *actor, const struct message_issue *request, struct buf *certificate,
+		  struct store_serial *serial, struct error *err);
+
+/* ---- founding a CA: `chancery init` ---- */
+struct ca_foundation {
+	const struct ca_config *config;
+	struct store *store;                 /* new and empty */
+	struct clock clock;
+	const struct secret *const *pins;    /* by token section, the root's too */
+	const char *organization;            /* subject O of root and issuers; "" for none */
+	const char *published;               /* folder */
+	const char *root_pem;                /* where to write the trust root: "trust/root.pem" */
+};
+/* Generates the keys that are not there, makes root, issuing and audit certificates and the root's CRL through the
+ * same tbs, lint and sign as any other, stores and publishes them with their audit entries. Idempotent: what is there
+ * already (after an interrupted init) is kept. */
+int ca_found(const struct ca_foundation *in, struct error *err);
+
+/* Enrols an identity with a certificate for spki (admin.sock, and init for the first admin). */
+int ca_identity_add(struct ca *ca, const struct ca_actor *actor, const struct message_identity_add *request, bool known,
+		    bool revoke_earlier, struct buf *certificate, struct store_serial *serial, struct error *err);
+
+#endif

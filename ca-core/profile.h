@@ -1,0 +1,82 @@
+/*
+ * ca-core/profile.h - what a certificate of each kind is. The profile decides; the request
+ * only chooses.
+ *
+ * Pure. A profile is made once from the configuration, checked, and never changes.
+ * Thread-safety: read-only after ca_profile_prepare.
+ * Source: PKI.md section 1; RFC 5280 section 4.2; BR 7.1.2; RFC 9608.
+ */
+#ifndef CHANCERY_CA_PROFILE_H
+#define CHANCERY_CA_PROFILE_H
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+enum ca_kind {
+	CA_KIND_ROOT,
+	CA_KIND_INTERMEDIATE,
+	CA_KIND_SERVER,
+	CA_KIND_CLIENT,
+	CA_KIND_PEER,
+	CA_KIND_OCSP,
+	CA_KIND_AUDIT,
+};
+const char *ca_kind_name(enum ca_kind kind); /* "root", "intermediate", "server", ... */
+
+enum ca_validation { CA_VALIDATION_NONE, CA_VALIDATION_DOMAIN, CA_VALIDATION_ORGANIZATION, CA_VALIDATION_EXTENDED };
+const char *ca_validation_name(enum ca_validation validation); /* "none", "domain", "organization", "extended" */
+
+enum ca_waiver { /* bits; each a named deviation, listed by `chancery config show` */
+	CA_WAIVER_VALIDITY = 1,     /* BR 6.3.2: longer life than the dated table allows */
+	CA_WAIVER_INTERNAL_NAME = 2, /* BR 4.2.2: names that are not in the public DNS, private addresses */
+	CA_WAIVER_KEY_ENCIPHERMENT = 4,
+};
+#define CA_PROFILE_POLICIES_MAX 8
+#define CA_PROFILE_ISSUERS_MAX 8
+
+struct ca_profile {
+	char name[65];
+	enum ca_kind kind;
+	enum ca_validation validation;
+	char issuer[65];             /* the issuer that signs under it ("" for the root itself) */
+	unsigned days, days_max;     /* default and limit of a life; 1 to 36500 */
+	unsigned backdate_s;         /* notBefore is this much before now; default 300 */
+	bool key_encipherment;       /* RSA leaves: also keyEncipherment */
+	bool common_name;            /* server, peer: subject CN is the first name; else the subject is empty */
+	bool allow_wildcard, allow_ip, allow_underscore, allow_email, allow_uri;
+	unsigned names_max;          /* default 100 */
+	bool revocation_none;        /* RFC 9608: noRevAvail, no CDP; only up to 7 days */
+	bool allow_hold;             /* certificateHold */
+	bool test;                   /* may carry waivers of RFC 5280 itself */
+	bool internal;               /* not for requesters: the CA's own (front, audit, intermediate...) */
+	unsigned waivers;            /* CA_WAIVER_ bits */
+	uint16_t policy_count;
+	struct buf policies[CA_PROFILE_POLICIES_MAX]; /* OID content octets */
+
+	/* Encoded once by ca_profile_prepare: whole Extension elements that do not depend on the
+	 * request, in the order in which tbs.c puts them. */
+	struct buf key_usage, key_usage_rsa; /* DER Extension; the second where the subject key is RSA */
+	struct buf ext_key_usage, basic_constraints, certificate_policies, no_rev_avail;
+};
+
+/* Built-in defaults of a kind (PKI.md section 1's table). Not prepared yet. */
+void ca_profile_default(enum ca_kind kind, struct ca_profile *profile);
+
+/* Checks the whole (limits, contradictions, CA/B OIDs only without waivers, arc not below 2.25)
+ * and encodes the constants. audit_eku: OID content below the arc (CA_KIND_AUDIT); ekus of an
+ * intermediate are the union of its profiles', given as a bit set of CA_EKU_.
+ * ERR_CONFIG, naming the profile and the rule. */
+enum { CA_EKU_SERVER = 1, CA_EKU_CLIENT = 2, CA_EKU_AUDIT = 4 };
+int ca_profile_prepare(struct ca_profile *profile, unsigned intermediate_ekus, struct bytes audit_eku, struct error *err);
+void ca_profile_clear(struct ca_profile *profile); /* frees what the struct owns */
+
+/* BR 6.3.2's dated table (one file): the most days a server certificate issued at `when_s` may have. */
+unsigned ca_profile_br_days(int64_t when_s);
+
+/* The life to give: days (0: the default) checked against the limits and, for server and peer
+ * profiles without CA_WAIVER_VALIDITY, the dated table. ERR_VALIDITY_TOO_LONG. notAfter inclusive
+ * (life minus one second), never past issuer_not_after_s. */
+int ca_profile_validity(const struct ca_profile *profile, unsigned days, int64_t now_s, int64_t issuer_not_after_s,
+			int64_t *not_before_s, int64_t *not_after_s, struct error *err);
+
+#endif
