@@ -18,11 +18,11 @@
 struct ca;
 
 struct ca_options {
-	const struct ca_config *config;      /* borrowed for the life of the ca */
-	struct store *store;                 /* borrowed */
+	const struct ca_config *config; /* borrowed for the life of the ca */
+	struct store *store;            /* borrowed */
 	struct clock clock;
-	const struct secret *const *pins;    /* by token section; NULL entries: not logged in */
-	const char *published;               /* folder, "published"; NULL: publish nothing */
+	const struct secret *const *pins; /* by token section; NULL entries: not logged in */
+	const char *published;            /* folder, "published"; NULL: publish nothing */
 };
 /* Loads modules, logs in to online tokens, finds each issuer's key by its URI and checks it against the
  * issuer certificate of the store, readies the audit key. A token that is not there does not stop it: the issuer stays
@@ -32,12 +32,12 @@ void ca_close(struct ca *ca);
 
 /* Who asks, as the signer found out itself. */
 struct ca_actor {
-	char identity[65];      /* "ca" for our own acts, "root" for admin.sock */
-	uint8_t roles;          /* ROLE_ bits */
+	char identity[65];          /* "ca" for our own acts, "root" for admin.sock */
+	uint8_t roles;              /* ROLE_ bits */
 	bool may_request, may_read; /* of an API token; true else */
-	char token_id[33];      /* API token, or "" */
-	char peer[64];          /* where from, for the audit */
-	char profiles[256];     /* an API token's list, or "" */
+	char token_id[33];          /* API token, or "" */
+	char peer[64];              /* where from, for the audit */
+	char profiles[256];         /* an API token's list, or "" */
 };
 
 /* One issuance: parse -> authorize -> order -> policy -> tbs -> lint -> sign -> verify -> commit ->
@@ -45,21 +45,21 @@ struct ca_actor {
  * another thread perhaps, must not block). -1: refused at once, done is not called. certificate in the answer
  * lives until done returns. */
 typedef void ca_issue_done(void *arg, const struct message_issued *issued, const struct error *err);
-int ca_issue(struct ca *ca, const struct ca_actor *actor, const struct message_issue *request, ca_issue_done *done, void *arg,
-	     struct error *err);
+int ca_issue(struct ca *ca, const struct ca_actor *actor, const struct message_issue *request, ca_issue_done *done,
+	     void *arg, struct error *err);
 /* The same, waited for: tools and start-up. The caller gets the certificate in out. */
-int ca_issue_wait(struct ca *ca, const struct ca_actor *actor, const struct message_issue *request, struct buf *certificate,
-		  struct store_serial *serial, struct error *err);
+int ca_issue_wait(struct ca *ca, const struct ca_actor *actor, const struct message_issue *request,
+		  struct buf *certificate, struct store_serial *serial, struct error *err);
 
 /* ---- founding a CA: `chancery init` ---- */
 struct ca_foundation {
 	const struct ca_config *config;
-	struct store *store;                 /* new and empty */
+	struct store *store; /* new and empty */
 	struct clock clock;
-	const struct secret *const *pins;    /* by token section, the root's too */
-	const char *organization;            /* subject O of root and issuers; "" for none */
-	const char *published;               /* folder */
-	const char *root_pem;                /* where to write the trust root: "trust/root.pem" */
+	const struct secret *const *pins; /* by token section, the root's too */
+	const char *organization;         /* subject O of root and issuers; "" for none */
+	const char *published;            /* folder */
+	const char *root_pem;             /* where to write the trust root: "trust/root.pem" */
 };
 /* Generates the keys that are not there, makes root, issuing and audit certificates and the root's CRL through the
  * same tbs, lint and sign as any other, stores and publishes them with their audit entries. Idempotent: what is there

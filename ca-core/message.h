@@ -30,24 +30,24 @@ enum message_type {
 	/* front -> signer, and the answers */
 	MSG_SESSION_OPEN = 16, /* -> MSG_SESSION */
 	MSG_SESSION,
-	MSG_SESSION_CLOSE,     /* no answer */
-	MSG_ISSUE,             /* -> MSG_ISSUED */
+	MSG_SESSION_CLOSE, /* no answer */
+	MSG_ISSUE,         /* -> MSG_ISSUED */
 	MSG_ISSUED,
-	MSG_CERTIFICATE_GET,   /* -> MSG_CERTIFICATE */
+	MSG_CERTIFICATE_GET, /* -> MSG_CERTIFICATE */
 	MSG_CERTIFICATE,
-	MSG_CERTIFICATE_LIST,  /* -> MSG_CERTIFICATES */
+	MSG_CERTIFICATE_LIST, /* -> MSG_CERTIFICATES */
 	MSG_CERTIFICATES,
-	MSG_STATUS_CHANGE,     /* revoke, hold, unhold -> MSG_STATUS_CHANGED */
+	MSG_STATUS_CHANGE, /* revoke, hold, unhold -> MSG_STATUS_CHANGED */
 	MSG_STATUS_CHANGED,
-	MSG_AUDIT_LIST,        /* -> MSG_AUDIT_ENTRIES */
+	MSG_AUDIT_LIST, /* -> MSG_AUDIT_ENTRIES */
 	MSG_AUDIT_ENTRIES,
-	MSG_CRL_NOW,           /* -> MSG_CRL_MADE */
+	MSG_CRL_NOW, /* -> MSG_CRL_MADE */
 	MSG_CRL_MADE,
-	MSG_HEALTH_GET,        /* no session -> MSG_HEALTH */
+	MSG_HEALTH_GET, /* no session -> MSG_HEALTH */
 	MSG_HEALTH,
 	MSG_FRONT_CERTIFICATE, /* the front's own TLS certificate; no session -> MSG_ISSUED */
 	/* signer -> front, unasked, id 0 */
-	MSG_SESSIONS_DROP,     /* sessions of an identity ended: forget what is kept of them */
+	MSG_SESSIONS_DROP, /* struct message_name: an identity whose sessions ended; forget what is kept of them */
 
 	/* admin.sock -> signer */
 	MSG_IDENTITY_ADD = 64, /* -> MSG_ISSUED (struct message_issued) */
@@ -56,14 +56,14 @@ enum message_type {
 	MSG_IDENTITY_RECOVER,  /* as RENEW, and all earlier certificates are revoked -> MSG_ISSUED */
 	MSG_IDENTITY_LIST,     /* struct message_name ("" : all) -> MSG_IDENTITIES */
 	MSG_IDENTITIES,
-	MSG_APITOKEN_ADD,      /* -> MSG_DONE: the tool makes the token, the signer sees its hash alone */
-	MSG_APITOKEN_LIST,     /* -> MSG_APITOKENS */
+	MSG_APITOKEN_ADD,  /* -> MSG_DONE: the tool makes the token, the signer sees its hash alone */
+	MSG_APITOKEN_LIST, /* -> MSG_APITOKENS */
 	MSG_APITOKENS,
-	MSG_APITOKEN_REMOVE,   /* struct message_name: id -> MSG_DONE */
-	MSG_STORE_BACKUP,      /* struct message_name: folder -> MSG_DONE */
-	MSG_CRL_IMPORT,        /* struct message_name: DER of a CRL signed elsewhere (the root's) -> MSG_DONE */
-	MSG_KEY_BLOCK,         /* struct message_block -> MSG_DONE */
-	/* MSG_HEALTH_GET and MSG_CRL_NOW (session 0) are also answered on admin.sock */
+	MSG_APITOKEN_REMOVE, /* struct message_name: id -> MSG_DONE */
+	MSG_STORE_BACKUP,    /* struct message_name: folder -> MSG_DONE */
+	MSG_CRL_IMPORT,      /* struct message_name: DER of a CRL signed elsewhere (the root's) -> MSG_DONE */
+	MSG_KEY_BLOCK,       /* struct message_block -> MSG_DONE */
+			     /* MSG_HEALTH_GET and MSG_CRL_NOW (session 0) are also answered on admin.sock */
 };
 const char *message_type_name(uint16_t type);
 
@@ -77,14 +77,14 @@ int message_error_read(struct bytes in, struct error *peer, struct error *err); 
 enum { MESSAGE_PROOF_CERTIFICATE = 1, MESSAGE_PROOF_TOKEN = 2 };
 struct message_session_open {
 	uint8_t proof_type;
-	struct bytes proof;      /* leaf certificate DER, or the API token's text */
-	struct bytes peer;       /* "192.0.2.1:50000", for the audit */
+	struct bytes proof; /* leaf certificate DER, or the API token's text */
+	struct bytes peer;  /* "192.0.2.1:50000", for the audit */
 };
 struct message_session {
-	uint64_t session;        /* random, not 0 */
-	struct bytes identity;   /* name */
-	uint8_t roles;           /* ROLE_ bits of store/record.h; of a token: what it may do at most */
-	int64_t expires_s;       /* of the certificate or token */
+	uint64_t session;      /* random, not 0 */
+	struct bytes identity; /* name */
+	uint8_t roles;         /* ROLE_ bits of store/record.h; of a token: what it may do at most */
+	int64_t expires_s;     /* of the certificate or token */
 };
 struct message_session_close {
 	uint64_t session;
@@ -93,26 +93,26 @@ struct message_session_close {
 struct message_issue {
 	uint64_t session;
 	struct bytes profile;
-	uint32_t days;           /* 0: the profile's default */
+	uint32_t days;            /* 0: the profile's default */
 	struct bytes common_name; /* UTF-8, at most 64 octets, or none */
 	uint32_t name_count;
 	struct bytes names[MESSAGE_NAMES_MAX]; /* ca_name_print's form */
 	struct bytes spki;
-	uint8_t csr_hash[32];    /* for the record */
+	uint8_t csr_hash[32];         /* for the record */
 	struct bytes idempotency_key; /* 1 to 128 printable ASCII, or none */
-	int64_t deadline_ms;     /* CLOCK_MONOTONIC of the machine: past it, before C_Sign, it is dropped */
-	bool dry_run;            /* decide, but sign nothing: csr/decode; answered with MSG_DONE */
+	int64_t deadline_ms;          /* CLOCK_MONOTONIC of the machine: past it, before C_Sign, it is dropped */
+	bool dry_run;                 /* decide, but sign nothing: csr/decode; answered with MSG_DONE */
 };
 struct message_issued {
 	struct bytes issuer, serial, certificate; /* serial: content octets; certificate: DER */
-	bool again;              /* an idempotency key seen before */
+	bool again;                               /* an idempotency key seen before */
 };
 
 /* One row of the inventory: what API and tools show. */
 struct message_certificate {
 	struct bytes issuer, serial, profile, requester, subject, order;
 	int64_t not_before_s, not_after_s, issued_ms, revoked_ms, invalidity_s;
-	uint8_t status, reason;  /* enum record_status, enum record_reason */
+	uint8_t status, reason; /* enum record_status, enum record_reason */
 	bool no_revocation;
 	uint32_t name_count;
 	struct bytes names[MESSAGE_NAMES_MAX];
@@ -124,12 +124,12 @@ struct message_certificate_get {
 };
 struct message_certificate_list {
 	uint64_t session;
-	struct bytes name;       /* exact ("dns:..." or without kind), or "*.suffix"-style ".example.test", or none */
+	struct bytes name; /* exact ("dns:..." or without kind), or "*.suffix"-style ".example.test", or none */
 	struct bytes profile, issuer;
-	uint8_t status;          /* 0: any */
+	uint8_t status;            /* 0: any */
 	int64_t expiring_before_s; /* 0: any */
-	struct bytes cursor;     /* opaque, from the answer before, or none */
-	uint32_t limit;          /* 1 to MESSAGE_ROWS_MAX */
+	struct bytes cursor;       /* opaque, from the answer before, or none */
+	uint32_t limit;            /* 1 to MESSAGE_ROWS_MAX */
 };
 /* MSG_CERTIFICATES: u32 count, that many fields each a message_certificate, then the cursor (none: the end). */
 struct message_certificates {
@@ -138,22 +138,23 @@ struct message_certificates {
 	struct bytes next;
 };
 
+#define MESSAGE_SAME_KEY_MAX 100
 enum { MESSAGE_REVOKE = 1, MESSAGE_HOLD = 2, MESSAGE_UNHOLD = 3 };
 struct message_status_change {
 	uint64_t session;
 	struct bytes serial;
 	uint8_t action;
-	uint8_t reason;          /* enum record_reason, for MESSAGE_REVOKE */
-	int64_t invalidity_s;    /* 0: none */
-	bool same_key_too;       /* keyCompromise: revoke every other certificate of the key as well */
+	uint8_t reason;       /* enum record_reason, for MESSAGE_REVOKE */
+	int64_t invalidity_s; /* 0: none */
+	bool same_key_too;    /* keyCompromise: revoke every other certificate of the key as well */
 };
 struct message_status_changed {
-	struct bytes crl_url;    /* none where clients will not learn of it (no_revocation) */
-	int64_t crl_from_s;      /* when the CRL that carries it is out */
+	struct bytes crl_url; /* none where clients will not learn of it (no_revocation) */
+	int64_t crl_from_s;   /* when the CRL that carries it is out */
 	uint64_t crl_number;
 	bool no_revocation;
 	uint32_t same_key_count; /* serials of other unrevoked certificates of the key (keyCompromise) */
-	struct bytes same_key[100];
+	struct bytes same_key[MESSAGE_SAME_KEY_MAX];
 };
 
 struct message_audit_list {
@@ -164,7 +165,7 @@ struct message_audit_list {
 struct message_audit_entry {
 	uint64_t sequence;
 	uint8_t hash[32];
-	struct bytes entry;      /* JSON text, exactly the bytes that were hashed */
+	struct bytes entry; /* JSON text, exactly the bytes that were hashed */
 };
 struct message_audit_entries {
 	uint32_t count;
@@ -173,7 +174,7 @@ struct message_audit_entries {
 };
 
 struct message_crl_now {
-	uint64_t session;        /* 0 on admin.sock */
+	uint64_t session; /* 0 on admin.sock */
 	struct bytes issuer;
 };
 struct message_crl_made {
@@ -186,14 +187,20 @@ struct message_crl_made {
 #define MESSAGE_COUNTERS_MAX 128
 struct message_health {
 	bool ready;
-	struct { struct bytes name, state; uint64_t signatures; } tokens[MESSAGE_TOKENS_MAX];
+	struct {
+		struct bytes name, state;
+		uint64_t signatures;
+	} tokens[MESSAGE_TOKENS_MAX];
 	uint32_t token_count;
 	struct bytes store_state;
 	uint64_t certificates;
 	struct bytes warnings[MESSAGE_WARNINGS_MAX];
 	uint32_t warning_count;
 	/* "chancery_certificates_issued_total{profile=\"client\"}" and its value, for /metrics */
-	struct { struct bytes name; uint64_t value; } counters[MESSAGE_COUNTERS_MAX];
+	struct {
+		struct bytes name;
+		uint64_t value;
+	} counters[MESSAGE_COUNTERS_MAX];
 	uint32_t counter_count;
 };
 
@@ -201,13 +208,14 @@ struct message_front_certificate {
 	struct bytes spki;
 };
 
+#define MESSAGE_IDENTITY_SERIALS_MAX 8
 struct message_identity_add {
 	struct bytes name;
 	uint8_t roles;
-	struct bytes profile;    /* "client" unless given */
+	struct bytes profile; /* "client" unless given */
 	uint32_t days;
-	struct bytes spki;       /* the tool has checked possession */
-	bool force;              /* overwrites nothing, but takes back a removed name */
+	struct bytes spki; /* the tool has checked possession */
+	bool force;        /* overwrites nothing, but takes back a removed name */
 };
 struct message_identity {
 	struct bytes name;
@@ -215,8 +223,9 @@ struct message_identity {
 	bool removed;
 	int64_t created_ms, changed_ms;
 	uint32_t serial_count;
-	struct bytes serials[8]; /* of its enrolled certificates, newest first, as content octets */
-	int64_t expires_s;       /* of the newest */
+	struct bytes serials
+		[MESSAGE_IDENTITY_SERIALS_MAX]; /* of its enrolled certificates, newest first, as content octets */
+	int64_t expires_s;                      /* of the newest */
 };
 struct message_identities {
 	uint32_t count;
@@ -224,7 +233,7 @@ struct message_identities {
 };
 struct message_apitoken {
 	struct bytes id, identity, profiles;
-	uint8_t hash[32];        /* zeros in lists */
+	uint8_t hash[32]; /* zeros in lists */
 	bool may_request, may_read, removed;
 	int64_t created_ms, expires_s;
 };
@@ -240,7 +249,7 @@ struct message_block {
 	struct bytes note;
 };
 
-#define MESSAGE_CODEC(name)                                                      \
+#define MESSAGE_CODEC(name)                                                           \
 	void message_##name##_write(const struct message_##name *m, struct buf *out); \
 	int message_##name##_read(struct bytes in, struct message_##name *m, struct error *err)
 MESSAGE_CODEC(session_open);

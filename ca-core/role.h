@@ -21,12 +21,12 @@
 
 struct role {
 	const struct ca_config *config;
-	int channel;                            /* to the other side; -1: none */
+	int channel; /* to the other side; -1: none */
 	int https[ROLE_DESCRIPTORS_MAX], http[ROLE_DESCRIPTORS_MAX];
-	size_t https_count, http_count;         /* listening sockets */
-	int admin;                              /* listening AF_UNIX socket; -1: none */
-	unsigned admin_uid;                     /* who besides root may speak on it */
-	int pins[CA_CONFIG_TOKENS_MAX];         /* sealed memfds by token section; -1: none */
+	size_t https_count, http_count; /* listening sockets */
+	int admin;                      /* listening AF_UNIX socket; -1: none */
+	unsigned admin_uid;             /* who besides root may speak on it */
+	int pins[CA_CONFIG_TOKENS_MAX]; /* sealed memfds by token section; -1: none */
 	struct clock clock;
 };
 
