@@ -7,14 +7,15 @@ STATE ?= ./var
 PORT ?= 8443
 HTTP_PORT ?= 8080
 FUZZ_SECONDS ?= 10
+JOBS ?= 2
 CC = gcc
-FUZZ_CC ?= clang
 VERSION := 0.1.0
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
+.SECONDARY:
 MAKEFLAGS += --no-builtin-rules
 
 # ---- flags ----
@@ -35,8 +36,14 @@ link_hardened := -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed
 
 language := -std=gnu11 -D_GNU_SOURCE -I. -DCHANCERY_VERSION='"$(VERSION)"'
 # SAN=1: address and undefined-behaviour sanitizers, and a clock that tests may shift.
+# FUZZ=1: the same by clang with libFuzzer's coverage; warnings are gcc's affair.
 sanitizers := -fsanitize=address,undefined -fno-sanitize-recover=all
-ifeq ($(SAN),1)
+ifeq ($(FUZZ),1)
+CC = clang
+warnings := -w
+mode := -O1 -g -fno-omit-frame-pointer $(sanitizers) -fsanitize=fuzzer-no-link -DCHANCERY_TEST_CLOCK
+link_mode := -fsanitize=fuzzer
+else ifeq ($(SAN),1)
 mode := -O1 -g -fno-omit-frame-pointer $(sanitizers) -DCHANCERY_TEST_CLOCK
 link_mode := $(sanitizers)
 else
@@ -60,15 +67,18 @@ libraries := $(foreach folder,tools httpd ca-core hsm store base,$(call library,
 unit_folders := $(patsubst tests/unit/%,%,$(sort $(patsubst %/,%,$(dir $(wildcard tests/unit/*/test_*.c)))))
 bench_programs := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 fuzz_names := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz_programs := $(foreach name,$(fuzz_names),$(BUILD)/fuzz_$(name))
+replay_programs := $(foreach name,$(fuzz_names),$(BUILD)/tests/replay-$(name))
 
 product_sources := $(foreach folder,$(folders),$(call sources_of,$(folder)))
 test_sources := $(wildcard tests/unit/*.c tests/unit/*/*.c tests/fuzz/*.c tests/bench/*.c)
 sources := $(product_sources) $(test_sources)
+headers := $(wildcard $(foreach folder,$(folders),$(folder)/*.h $(folder)/*/*.h) tests/*/*.h tests/*/*/*.h)
 
 # ---- building ----
 
 .PHONY: all FORCE
-all: $(programs) compile_commands.json ## build the programs into build/bin (the default)
+all: $(programs) $(BUILD)/compile_commands.json ## build the programs into build/bin (the default)
 
 # Rewritten only when it changes, so that other flags mean another build.
 $(BUILD)/flags: FORCE
@@ -94,11 +104,6 @@ endef
 $(foreach folder,$(folders),$(eval $(call library_rules,$(folder))))
 
 $(BUILD)/bin/%: $(BUILD)/obj/tools/%.o $(libraries)
-	@mkdir -p $(@D)
-	@echo "  LINK  $@"
-	@$(link) $< $(libraries) $(package_libs) -o $@
-
-$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(libraries)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	@$(link) $< $(libraries) $(package_libs) -o $@
@@ -149,11 +154,124 @@ unit: $(foreach folder,$(unit_folders),unit-$(folder)) ## build and run all unit
 
 -include $(patsubst %.c,$(BUILD)/obj/%.d,$(sources))
 
-compile_commands.json: $(sources) Makefile
+# For editors and clang-tidy; at the root it is a link to that of the plain build.
+$(BUILD)/compile_commands.json: $(sources) Makefile $(BUILD)/flags
 	@{ echo '['; first=; for source in $(sources); do \
 		printf '%s{"directory": "%s", "file": "%s", "command": "%s"}' "$$first" "$(CURDIR)" "$$source" \
 			'$(subst ",\",$(subst ','\'',$(compile))) -c '"$$source"; first=$$',\n'; done; \
 	printf '\n]\n'; } > $@
+	@if [ '$(BUILD)' = build ]; then ln -sf build/compile_commands.json compile_commands.json; fi
+
+# ---- fuzzing: each tests/fuzz/fuzz_NAME.c a target, seeds in tests/data/fuzz/NAME ----
+
+.PHONY: fuzz fuzz-build fuzz-programs replay-build
+fuzz: fuzz-build ## run each fuzz target for FUZZ_SECONDS (10)
+	@for name in $(fuzz_names); do \
+		mkdir -p $(BUILD)/fuzz/corpus/$$name $(BUILD)/fuzz/found; \
+		echo "fuzz $$name"; \
+		$(BUILD)/fuzz/fuzz_$$name -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+			-verbosity=0 -artifact_prefix=$(BUILD)/fuzz/found/$$name- \
+			$(BUILD)/fuzz/corpus/$$name tests/data/fuzz/$$name; \
+	done
+
+fuzz-build:
+	@$(MAKE) --no-print-directory FUZZ=1 BUILD=$(BUILD)/fuzz fuzz-programs
+
+fuzz-programs: $(fuzz_programs)
+
+$(BUILD)/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(libraries)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	@$(link) $< $(libraries) $(package_libs) -o $@
+
+# The same target functions over their seeds, as part of `make test`.
+replay-build: $(replay_programs)
+
+$(BUILD)/tests/replay-%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o $(libraries)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	@$(link) $(filter %.o,$^) $(libraries) $(package_libs) -o $@
+
+# ---- measuring ----
+
+.PHONY: bench bench-build
+bench-build: $(bench_programs)
+bench: all bench-build ## measure, and print a table of ratios within one run
+	@BUILD=$(BUILD) tests/bench/run.sh
+
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(libraries)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	@$(link) $< $(libraries) $(package_libs) -o $@
+
+# ---- testing ----
+
+.PHONY: test test-build check check-format check-tidy check-cppcheck check-rules
+test: deps test-deps ## run every test, plain and under ASan+UBSan, and the checks
+	@$(MAKE) --no-print-directory -j$(JOBS) test-build
+	@$(MAKE) --no-print-directory -j$(JOBS) SAN=1 BUILD=$(BUILD)/san test-build
+	@BUILD=$(BUILD) MAKE='$(MAKE)' tests/run.sh
+
+test-build: all unit-build replay-build
+
+check: check-format check-rules check-cppcheck check-tidy ## formatting, house rules, cppcheck, clang-tidy
+
+check-format:
+	@clang-format --dry-run -Werror $(sources) $(headers)
+	@echo "ok   check format"
+
+check-rules:
+	@tests/check_rules.sh
+	@echo "ok   check rules"
+
+check-cppcheck:
+	@mkdir -p $(BUILD)/cppcheck
+	@cppcheck --enable=warning,performance,portability --error-exitcode=1 --inline-suppr --quiet -j $(JOBS) \
+		--std=c11 --library=posix --suppressions-list=tests/cppcheck.txt --cppcheck-build-dir=$(BUILD)/cppcheck \
+		-D_GNU_SOURCE -DCHANCERY_VERSION='"$(VERSION)"' -I. $(sources)
+	@echo "ok   check cppcheck"
+
+tidy_stamps := $(patsubst %.c,$(BUILD)/tidy/%.ok,$(sources))
+check-tidy: $(BUILD)/compile_commands.json
+	@$(MAKE) --no-print-directory -j$(JOBS) -k check-tidy-files
+	@echo "ok   check tidy"
+
+.PHONY: check-tidy-files
+check-tidy-files: $(tidy_stamps)
+
+# Behind the object file, which is newer than every header that it includes.
+$(BUILD)/tidy/%.ok: $(BUILD)/obj/%.o .clang-tidy
+	@mkdir -p $(@D)
+	@echo "  TIDY  $*.c"
+	@clang-tidy --quiet -p $(BUILD) $*.c 2> >(grep -v -e 'warnings\? generated' -e '^Suppressed' -e '^Use -header' >&2)
+	@touch $@
+
+# ---- what building, running and testing need ----
+
+deps_packages := gcc make pkg-config libc6-dev libssl-dev libp11-dev libp11-kit-dev softhsm2 libmicrohttpd-dev \
+	liblmdb-dev libconfuse-dev libjansson-dev libidn2-dev libpsl-dev libgnutls28-dev libcurl4-openssl-dev \
+	libsystemd-dev openssl ca-certificates curl
+test_packages := libcunit1-dev clang clang-format clang-tidy cppcheck libclang-rt-14-dev gnutls-bin nginx-light \
+	haproxy golang-cfssl libnss3-tools p11-kit p11-kit-modules python3 lmdb-utils util-linux procps
+# Any Java and any Node will do; Debian's where there is none.
+test_packages += $(if $(shell command -v keytool),,openjdk-17-jre-headless) $(if $(shell command -v node),,nodejs)
+
+.PHONY: deps test-deps
+deps: ## install the packages that building and running need (nothing where they are there)
+	@tools/packages.sh $(deps_packages)
+
+test-deps: ## install the packages that the tests need besides
+	@tools/packages.sh $(test_packages)
+
+# ---- running and installing ----
+
+.PHONY: run install
+run: deps ## build and start a CA under STATE (./var) on PORT (8443) and HTTP_PORT (8080)
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@STATE='$(STATE)' PORT='$(PORT)' HTTP_PORT='$(HTTP_PORT)' BUILD='$(BUILD)' exec tools/run.sh
+
+install: all ## install below PREFIX (/usr/local), staged below DESTDIR
+	@BUILD='$(BUILD)' PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' tools/install.sh
 
 .PHONY: clean help
 clean: ## remove what was built

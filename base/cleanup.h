@@ -19,11 +19,11 @@
 #define CLEANUP(function) __attribute__((cleanup(function)))
 
 /* Defines NAME_cleanup(T **), which frees what the local holds with FREE. */
-#define CLEANUP_POINTER(NAME, T, FREE)                 \
-	static inline void NAME##_cleanup(T **pointer) \
-	{                                              \
-		if (*pointer)                          \
-			FREE(*pointer);                \
+#define CLEANUP_POINTER(NAME, T, FREE)                                                          \
+	static inline void NAME##_cleanup(T **pointer) /* NOLINT(bugprone-macro-parentheses) */ \
+	{                                                                                       \
+		if (*pointer)                                                                   \
+			FREE(*pointer);                                                         \
 	}
 
 static inline void free_cleanup(void *pointer)

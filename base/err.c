@@ -96,14 +96,16 @@ const struct err_class *err_class_by_slug(const char *slug)
 	return NULL;
 }
 
-static void write_message(struct error *err, enum err_code code, const char *fmt, va_list args)
+__attribute__((format(printf, 3, 0))) static void write_message(struct error *err, enum err_code code, const char *fmt,
+								va_list args)
 {
 	err->code = code;
 	err->member[0] = err->value[0] = err->allowed[0] = '\0';
 	(void)vsnprintf(err->message, sizeof(err->message), fmt, args);
 }
 
-int err_set(struct error *err, enum err_code code, const char *fmt, ...)
+/* The names stand in parentheses because the analyzer is given macros for them (err.h). */
+int(err_set)(struct error *err, enum err_code code, const char *fmt, ...)
 {
 	va_list args;
 	va_start(args, fmt);
@@ -113,7 +115,7 @@ int err_set(struct error *err, enum err_code code, const char *fmt, ...)
 	return -1;
 }
 
-int err_wrap(struct error *err, enum err_code code, const char *fmt, ...)
+int(err_wrap)(struct error *err, enum err_code code, const char *fmt, ...)
 {
 	char causes[sizeof(err->causes) + sizeof(err->message) + 2];
 	(void)snprintf(causes, sizeof(causes), "%s%s%s", err->message, err->causes[0] ? ": " : "", err->causes);
@@ -126,7 +128,7 @@ int err_wrap(struct error *err, enum err_code code, const char *fmt, ...)
 	return -1;
 }
 
-int err_errno(struct error *err, enum err_code code, const char *fmt, ...)
+int(err_errno)(struct error *err, enum err_code code, const char *fmt, ...)
 {
 	char reason[128];
 	const char *text = strerror_r(errno, reason, sizeof(reason));
@@ -154,7 +156,7 @@ static void copy_printable(char *to, size_t size, const char *from)
 	to[used] = '\0';
 }
 
-int err_about(struct error *err, const char *member, const char *value, const char *allowed)
+int(err_about)(struct error *err, const char *member, const char *value, const char *allowed)
 {
 	copy_printable(err->member, sizeof(err->member), member ? member : "");
 	copy_printable(err->value, sizeof(err->value), value ? value : "");

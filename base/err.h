@@ -108,4 +108,12 @@ int err_errno(struct error *err, enum err_code code, const char *fmt, ...) __att
  * Bytes of value outside printable ASCII are shown as \xNN. Returns -1. */
 int err_about(struct error *err, const char *member, const char *value, const char *allowed);
 
+/* What analysis cannot see from here: these always return -1. */
+#ifdef __clang_analyzer__
+#define err_set(...) ((void)(err_set)(__VA_ARGS__), -1)
+#define err_wrap(...) ((void)(err_wrap)(__VA_ARGS__), -1)
+#define err_errno(...) ((void)(err_errno)(__VA_ARGS__), -1)
+#define err_about(...) ((void)(err_about)(__VA_ARGS__), -1)
+#endif
+
 #endif

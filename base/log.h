@@ -36,8 +36,9 @@ void log_open(const char *role, enum log_format format, enum log_level most);
 
 void log_write(enum log_level level, const char *event, const struct log_kv *pairs);
 
+/* The first element is only there for the comma behind it, which goes when no pairs are given. */
 #define log_at(level, event, ...) \
-	log_write((level), (event), (const struct log_kv[]){ __VA_ARGS__ __VA_OPT__(, ){ NULL, NULL, 0 } })
+	log_write((level), (event), (const struct log_kv[]){ { NULL, NULL, 0 }, ##__VA_ARGS__, { NULL, NULL, 0 } } + 1)
 #define log_error(event, ...) log_at(LOG_LEVEL_ERROR, event, __VA_ARGS__)
 #define log_warn(event, ...) log_at(LOG_LEVEL_WARN, event, __VA_ARGS__)
 #define log_info(event, ...) log_at(LOG_LEVEL_INFO, event, __VA_ARGS__)

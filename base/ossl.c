@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-int err_openssl(struct error *err, enum err_code code, const char *fmt, ...)
+int(err_openssl)(struct error *err, enum err_code code, const char *fmt, ...)
 {
 	const char *data = NULL;
 	int flags = 0;

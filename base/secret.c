@@ -24,6 +24,7 @@ struct secret {
 static struct secret *allocate(size_t capacity, struct error *err)
 {
 	size_t size = sizeof(struct secret) + capacity + 1;
+	// cppcheck-suppress invalidFunctionArg
 	struct secret *s = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (s == MAP_FAILED) {
 		(void)err_errno(err, ERR_INTERNAL, "no memory for a secret");

@@ -169,14 +169,14 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
 	return remove(path);
 }
 
-static void before_test(const CU_pTest test, const CU_pSuite suite)
+static void before_test(CU_pTest test, CU_pSuite suite)
 {
 	(void)test;
 	(void)suite;
 	run.checks_before = CU_get_number_of_asserts();
 }
 
-static void after_test(const CU_pTest test, const CU_pSuite suite, const CU_pFailureRecord failures)
+static void after_test(CU_pTest test, CU_pSuite suite, CU_pFailureRecord failures)
 {
 	bool checked_nothing = CU_get_number_of_asserts() == run.checks_before;
 	bool good = !failures && !checked_nothing;

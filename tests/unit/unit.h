@@ -24,6 +24,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -37,14 +38,26 @@
 
 /* The condition holds; REQUIRE ends the test where it does not. */
 #define CHECK(condition) unit_check((condition), __LINE__, #condition, __FILE__, false)
-#define REQUIRE(condition) unit_check((condition), __LINE__, #condition, __FILE__, true)
+#define REQUIRE(condition)                                                    \
+	do {                                                                  \
+		bool holds_ = (condition);                                    \
+		unit_check(holds_, __LINE__, #condition, __FILE__, true);     \
+		if (!holds_)                                                  \
+			abort(); /* not reached: a failed check has jumped */ \
+	} while (0)
 /* Two integers, two strings, two struct bytes are the same; a difference is shown. */
 #define CHECK_INT(actual, expected) \
 	unit_check_int((long long)(actual), (long long)(expected), __LINE__, #actual, __FILE__)
 #define CHECK_TEXT(actual, expected) unit_check_text((actual), (expected), __LINE__, #actual, __FILE__)
 #define CHECK_BYTES(actual, expected) unit_check_bytes((actual), (expected), __LINE__, #actual, __FILE__)
-/* A call with &err at its end succeeded (0 or not NULL is for the caller to say): shows err where not. */
-#define CHECK_OK(condition, err) unit_check_ok((condition), (err), __LINE__, #condition, __FILE__)
+/* A call with &err at its end succeeded; where it did not, shows err and ends the test. */
+#define CHECK_OK(condition, err)                                              \
+	do {                                                                  \
+		bool holds_ = (condition);                                    \
+		unit_check_ok(holds_, (err), __LINE__, #condition, __FILE__); \
+		if (!holds_)                                                  \
+			abort(); /* not reached: a failed check has jumped */ \
+	} while (0)
 /* The call failed, and with this code. */
 #define CHECK_FAILS(condition_of_failure, err, expected_code) \
 	unit_check_fails((condition_of_failure), (err), (expected_code), __LINE__, #condition_of_failure, __FILE__)

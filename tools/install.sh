@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# make install: programs, manual pages, completion and units below $DESTDIR$PREFIX, and,
+# where this is the machine itself and we are root, the users that the roles run as.
+set -euo pipefail
+shopt -s nullglob
+
+at=$DESTDIR$PREFIX
+install -d "$at/bin"
+install -m 0755 "$BUILD"/bin/chanceryd "$BUILD"/bin/chancery "$at/bin/"
+
+for page in docs/man/*.[158]; do
+	section=$at/share/man/man${page##*.}
+	install -d "$section"
+	install -m 0644 "$page" "$section/"
+done
+
+for completion in tools/chancery.bash; do
+	[ -e "$completion" ] || continue
+	install -d "$at/share/bash-completion/completions"
+	install -m 0644 "$completion" "$at/share/bash-completion/completions/chancery"
+done
+
+for unit in tools/systemd/*.service tools/systemd/*.socket; do
+	install -d "$at/lib/systemd/system"
+	sed "s,@bindir@,$PREFIX/bin,g" "$unit" > "$at/lib/systemd/system/${unit##*/}"
+	chmod 0644 "$at/lib/systemd/system/${unit##*/}"
+done
+
+if [ -z "$DESTDIR" ] && [ "$(id -u)" = 0 ]; then
+	for user in chancery-signer chancery-front; do
+		getent group "$user" >/dev/null || groupadd --system "$user"
+		getent passwd "$user" >/dev/null ||
+			useradd --system --gid "$user" --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin "$user"
+	done
+fi
