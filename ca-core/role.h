@@ -11,6 +11,10 @@
  * CHANCERY_LISTEN_HTTPS=FD[,FD...], CHANCERY_LISTEN_HTTP=FD[,FD...], CHANCERY_ADMIN=FD,
  * CHANCERY_ADMIN_UID=N, CHANCERY_PIN_<n>=FD for the n-th token section of the configuration. They
  * hold no secret: a PIN is only behind its descriptor.
+ *
+ * Supervisor and front also share CHANCERY_CONTROL=FD (SOCK_SEQPACKET). The front sends one byte 'R' once it
+ * serves and the signer has answered it. The supervisor sends one byte 'C' with one descriptor (SCM_RIGHTS): a
+ * fresh channel, because the signer was started again; the front takes it in place of the dead one.
  */
 #ifndef CHANCERY_CA_ROLE_H
 #define CHANCERY_CA_ROLE_H
@@ -25,6 +29,7 @@ struct role {
 	int https[ROLE_DESCRIPTORS_MAX], http[ROLE_DESCRIPTORS_MAX];
 	size_t https_count, http_count; /* listening sockets */
 	int admin;                      /* listening AF_UNIX socket; -1: none */
+	int control;                    /* the front's: SOCK_SEQPACKET to the supervisor; -1: none */
 	unsigned admin_uid;             /* who besides root may speak on it */
 	int pins[CA_CONFIG_TOKENS_MAX]; /* sealed memfds by token section; -1: none */
 	struct clock clock;
