@@ -20,7 +20,7 @@ declare -A may_include=(
 	[tools]="tools httpd ca-core hsm store base"
 )
 # What httpd may see of ca-core: what is pure, and the messages. The rest is the signer's alone.
-pure="csr name key profile config tbs lint statement message oid"
+pure="csr name key profile config tbs lint statement message oid role"
 
 is_pure() {
 	local header=${1#ca-core/}
@@ -36,7 +36,7 @@ check_include() {
 		report "$file includes $header: $from must not know $to"
 	elif [ "$from" = httpd ] && [ "$to" = ca-core ] && ! is_pure "$header"; then
 		report "$file includes $header, which is for the signer alone"
-	elif [ "$from" != "$to" ] && [[ $header == *_private.h || $header == *_internal.h ]]; then
+	elif [ "$from" != "$to" ] && [[ $header == */private.h || $header == *_private.h ]]; then
 		report "$file includes $header, which is private to $to"
 	fi
 }
