@@ -1,0 +1,206 @@
+#include "base/file.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "tests/unit/unit.h"
+
+static void write_file(const char *path, const char *text, mode_t mode)
+{
+	struct error err = ERR_INIT;
+	CHECK_OK(file_replace(path, bytes_of(text), mode, &err) == 0, &err);
+}
+
+static mode_t mode_of(const char *path)
+{
+	struct stat status;
+	REQUIRE(stat(path, &status) == 0);
+	return status.st_mode & 07777;
+}
+
+/* How many entries the folder has, without "." and "..". */
+static unsigned entries(const char *path)
+{
+	DIR *folder = opendir(path);
+	unsigned count = 0;
+	REQUIRE(folder != NULL);
+	for (const struct dirent *entry; (entry = readdir(folder));)
+		count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+	(void)closedir(folder);
+	return count;
+}
+
+static void reads_whole_up_to_its_maximum(void)
+{
+	const char *path = unit_path("file");
+	auto_buf out = BUF_INIT;
+	struct error err = ERR_INIT;
+	write_file(path, "12345", 0600);
+	buf_add_text(&out, "0");
+	CHECK_OK(file_read(path, 5, &out, &err) == 0, &err);
+	CHECK_BYTES(buf_bytes(&out), bytes_of("012345"));
+	CHECK_FAILS(file_read(path, 4, &out, &err), &err, ERR_TOO_LARGE);
+	CHECK_BYTES(buf_bytes(&out), bytes_of("012345"));
+	write_file(path, "", 0600);
+	CHECK_OK(file_read(path, 0, &out, &err) == 0, &err);
+}
+
+static void reads_files_larger_than_one_read(void)
+{
+	auto_buf large = BUF_INIT, out = BUF_INIT;
+	struct error err = ERR_INIT;
+	for (uint32_t i = 0; i < 100000; i++)
+		buf_u32(&large, i);
+	CHECK_OK(file_replace(unit_path("large"), buf_bytes(&large), 0600, &err) == 0, &err);
+	CHECK_OK(file_read(unit_path("large"), large.len, &out, &err) == 0, &err);
+	CHECK(bytes_equal(buf_bytes(&out), buf_bytes(&large)));
+}
+
+static void missing_file_is_not_found_and_a_folder_or_fifo_is_refused(void)
+{
+	auto_buf out = BUF_INIT;
+	struct error err = ERR_INIT;
+	CHECK_FAILS(file_read(unit_path("none"), 9, &out, &err), &err, ERR_NOT_FOUND);
+	CHECK_FAILS(file_read(unit_folder(), 9, &out, &err), &err, ERR_IO);
+	REQUIRE(mkfifo(unit_path("fifo"), 0600) == 0);
+	CHECK_FAILS(file_read(unit_path("fifo"), 9, &out, &err), &err, ERR_IO);
+}
+
+static void replacing_sets_content_and_mode_and_leaves_nothing_else(void)
+{
+	const char *path = unit_path("file");
+	auto_buf out = BUF_INIT;
+	struct error err = ERR_INIT;
+	mode_t before = umask(077);
+	write_file(path, "old", 0600);
+	write_file(path, "new", 0644);
+	(void)umask(before);
+	CHECK_INT(mode_of(path), 0644);
+	CHECK_OK(file_read(path, 9, &out, &err) == 0, &err);
+	CHECK_BYTES(buf_bytes(&out), bytes_of("new"));
+	CHECK_INT(entries(unit_folder()), 1);
+}
+
+static void replacing_puts_a_file_in_the_place_of_a_link(void)
+{
+	auto_buf out = BUF_INIT;
+	struct error err = ERR_INIT;
+	struct stat status;
+	write_file(unit_path("target"), "untouched", 0600);
+	REQUIRE(symlink("target", unit_path("link")) == 0);
+	write_file(unit_path("link"), "new", 0600);
+	REQUIRE(lstat(unit_path("link"), &status) == 0);
+	CHECK(S_ISREG(status.st_mode));
+	CHECK_OK(file_read(unit_path("target"), 9, &out, &err) == 0, &err);
+	CHECK_BYTES(buf_bytes(&out), bytes_of("untouched"));
+}
+
+static void failed_replacement_leaves_the_old_file_and_nothing_else(void)
+{
+	struct error err = ERR_INIT;
+	CHECK_FAILS(file_replace(unit_path("no/such/folder"), bytes_of("x"), 0600, &err), &err, ERR_IO);
+	REQUIRE(mkdir(unit_path("dir"), 0700) == 0);
+	write_file(unit_path("dir/in"), "x", 0600);
+	CHECK_FAILS(file_replace(unit_path("dir"), bytes_of("x"), 0600, &err), &err, ERR_IO);
+	CHECK_INT(entries(unit_folder()), 1);
+}
+
+struct replacing {
+	const char *path;
+	atomic_bool stop;
+};
+
+static void *replace_again_and_again(void *arg)
+{
+	struct replacing *r = arg;
+	static uint8_t content[50000];
+	for (uint8_t i = 0; !atomic_load(&r->stop); i++) {
+		struct error err = ERR_INIT;
+		memset(content, i, sizeof(content));
+		if (file_replace(r->path, BYTES(content, sizeof(content)), 0600, &err))
+			break;
+	}
+	return NULL;
+}
+
+static void reader_sees_the_old_content_or_the_new_never_a_part(void)
+{
+	struct replacing r = { .path = unit_path("file") };
+	pthread_t thread;
+	write_file(r.path, "", 0600);
+	REQUIRE(pthread_create(&thread, NULL, replace_again_and_again, &r) == 0);
+	unsigned wrong = 0;
+	for (int i = 0; i < 300; i++) {
+		auto_buf out = BUF_INIT;
+		struct error err = ERR_INIT;
+		wrong += file_read(r.path, 50000, &out, &err) != 0;
+		wrong += out.len != 0 && out.len != 50000;
+		for (size_t at = 1; at < out.len; at++)
+			wrong += out.data[at] != out.data[0];
+	}
+	atomic_store(&r.stop, true);
+	(void)pthread_join(thread, NULL);
+	CHECK_INT(wrong, 0);
+}
+
+static void creating_refuses_what_exists(void)
+{
+	const char *path = unit_path("file");
+	auto_buf out = BUF_INIT;
+	struct error err = ERR_INIT;
+	CHECK_OK(file_create(path, bytes_of("first"), 0600, &err) == 0, &err);
+	CHECK_INT(mode_of(path), 0600);
+	CHECK_FAILS(file_create(path, bytes_of("second"), 0600, &err), &err, ERR_CONFLICT);
+	CHECK_OK(file_read(path, 9, &out, &err) == 0, &err);
+	CHECK_BYTES(buf_bytes(&out), bytes_of("first"));
+	REQUIRE(symlink("nowhere", unit_path("link")) == 0);
+	CHECK_FAILS(file_create(unit_path("link"), bytes_of("x"), 0600, &err), &err, ERR_CONFLICT);
+	CHECK_INT(entries(unit_folder()), 2);
+}
+
+static void folders_are_made_with_those_above_them(void)
+{
+	struct error err = ERR_INIT;
+	mode_t before = umask(077);
+	CHECK_OK(file_make_dir(unit_path("a/b//c/"), 0755, &err) == 0, &err);
+	(void)umask(before);
+	CHECK_INT(mode_of(unit_path("a")), 0755);
+	CHECK_INT(mode_of(unit_path("a/b/c")), 0755);
+	CHECK_OK(file_make_dir(unit_path("a/b"), 0700, &err) == 0, &err);
+	CHECK_INT(mode_of(unit_path("a/b")), 0755); /* it was there: its mode is not ours to change */
+	write_file(unit_path("file"), "", 0600);
+	CHECK_FAILS(file_make_dir(unit_path("file"), 0700, &err), &err, ERR_IO);
+	CHECK_FAILS(file_make_dir(unit_path("file/below"), 0700, &err), &err, ERR_IO);
+}
+
+static void existence_is_that_of_the_name(void)
+{
+	CHECK(!file_exists(unit_path("link")));
+	REQUIRE(symlink("nowhere", unit_path("link")) == 0);
+	CHECK(file_exists(unit_path("link")));
+	CHECK(file_exists(unit_folder()));
+}
+
+static void joining_puts_one_slash_between(void)
+{
+	auto_free char *path = file_join("a/b", "c");
+	CHECK_TEXT(path, "a/b/c");
+}
+
+SUITE(file)
+{
+	TEST(reads_whole_up_to_its_maximum);
+	TEST(reads_files_larger_than_one_read);
+	TEST(missing_file_is_not_found_and_a_folder_or_fifo_is_refused);
+	TEST(replacing_sets_content_and_mode_and_leaves_nothing_else);
+	TEST(replacing_puts_a_file_in_the_place_of_a_link);
+	TEST(failed_replacement_leaves_the_old_file_and_nothing_else);
+	TEST(reader_sees_the_old_content_or_the_new_never_a_part);
+	TEST(creating_refuses_what_exists);
+	TEST(folders_are_made_with_those_above_them);
+	TEST(existence_is_that_of_the_name);
+	TEST(joining_puts_one_slash_between);
+}
