@@ -39,10 +39,10 @@ void log_write(enum log_level level, const char *event, const struct log_kv *pai
 /* The first element is only there for the comma behind it, which goes when no pairs are given. */
 #define log_at(level, event, ...) \
 	log_write((level), (event), (const struct log_kv[]){ { NULL, NULL, 0 }, ##__VA_ARGS__, { NULL, NULL, 0 } } + 1)
-#define log_error(event, ...) log_at(LOG_LEVEL_ERROR, event, __VA_ARGS__)
-#define log_warn(event, ...) log_at(LOG_LEVEL_WARN, event, __VA_ARGS__)
-#define log_info(event, ...) log_at(LOG_LEVEL_INFO, event, __VA_ARGS__)
-#define log_debug(event, ...) log_at(LOG_LEVEL_DEBUG, event, __VA_ARGS__)
+#define log_error(event, ...) log_at(LOG_LEVEL_ERROR, event, ##__VA_ARGS__)
+#define log_warn(event, ...) log_at(LOG_LEVEL_WARN, event, ##__VA_ARGS__)
+#define log_info(event, ...) log_at(LOG_LEVEL_INFO, event, ##__VA_ARGS__)
+#define log_debug(event, ...) log_at(LOG_LEVEL_DEBUG, event, ##__VA_ARGS__)
 
 /* An error with its code, message and causes, and one more pair. */
 void log_err(enum log_level level, const char *event, const struct error *err);
