@@ -1,0 +1,358 @@
+/* ca_issue(): the line, from a typed request to a durable certificate. */
+#include "ca-core/issuance.h"
+
+#include <stdio.h>
+
+#include "base/der.h"
+#include "base/ossl.h"
+#include "base/text.h"
+#include "ca-core/policy.h"
+
+/* ---- parse: nothing of the request is believed before it has been read anew ---- */
+
+static int parse_names(struct ca_issuance *i, const struct message_issue *m, struct error *err)
+{
+	for (uint32_t n = 0; n < m->name_count; n++) {
+		struct ca_name name;
+		if (ca_name_parse(m->names[n], &name, err) ||
+		    ca_names_add(&i->names, &name, i->profile->names_max, err))
+			return -1;
+	}
+	return 0;
+}
+
+static int parse_common_name(const struct message_issue *m, char common_name[65], struct error *err)
+{
+	if (m->common_name.len > 64 || (m->common_name.len && memchr(m->common_name.data, 0, m->common_name.len)) ||
+	    !text_is_utf8(m->common_name) || text_has_control(m->common_name)) {
+		(void)err_set(err, ERR_BAD_NAME,
+			      "the common name is not UTF-8 of at most 64 octets without control characters");
+		return err_about(err, "commonName", NULL, "1 to 64 octets of UTF-8");
+	}
+	if (m->common_name.len)
+		memcpy(common_name, m->common_name.data, m->common_name.len);
+	common_name[m->common_name.len] = '\0';
+	return 0;
+}
+
+static int parse_idempotency_key(const struct message_issue *m, struct error *err)
+{
+	bool good = m->idempotency_key.len <= 128;
+	for (size_t n = 0; good && n < m->idempotency_key.len; n++)
+		good = m->idempotency_key.data[n] > 0x20 && m->idempotency_key.data[n] < 0x7f;
+	if (good)
+		return 0;
+	(void)err_set(err, ERR_BAD_REQUEST, "the idempotency key is not of the accepted form");
+	return err_about(err, "Idempotency-Key", NULL, "1 to 128 visible ASCII characters");
+}
+
+static int parse(struct ca_issuance *i, const struct message_issue *m, char common_name[65], struct error *err)
+{
+	i->profile = ca_config_profile_for_request(i->ca->config, m->profile, err);
+	if (!i->profile || parse_names(i, m, err) || parse_common_name(m, common_name, err) ||
+	    parse_idempotency_key(m, err) || ca_key_parse(m->spki, &i->key, err))
+		return -1;
+	i->spki = m->spki;
+	i->deadline_ms = m->deadline_ms;
+	memcpy(i->csr_hash, m->csr_hash, sizeof(i->csr_hash));
+	i->has_csr = true;
+	(void)snprintf(i->requester, sizeof(i->requester), "%s", i->actor.identity);
+	return 0;
+}
+
+/* ---- authorize ---- */
+
+static int authorize(const struct ca_issuance *i, struct error *err)
+{
+	return ca_policy_may_request(&i->actor, i->profile, err);
+}
+
+/* ---- order: what has to be shown before anything is signed ---- */
+
+/* Until orders exist, control of a name is shown by the configuration's grants alone. */
+static int validated(const struct ca_issuance *i, const char *common_name, struct error *err)
+{
+	switch (i->profile->validation) {
+	case CA_VALIDATION_NONE:
+	case CA_VALIDATION_DOMAIN:
+		return ca_config_granted(i->ca->config, i->actor.identity, i->profile, &i->names, common_name, err);
+	case CA_VALIDATION_ORGANIZATION:
+	case CA_VALIDATION_EXTENDED:
+		break;
+	}
+	(void)err_set(err, ERR_NAME_NOT_ALLOWED,
+		      "profile %s needs %s validation, for which there are no orders here yet", i->profile->name,
+		      ca_validation_name(i->profile->validation));
+	return err_about(err, "profile", i->profile->name, "a profile with domain validation");
+}
+
+/* Keyed by who asks; fingerprint covers all that decides about the certificate. */
+static int prepare_idempotency(struct ca_issuance *i, const struct message_issue *m, struct error *err)
+{
+	if (!m->idempotency_key.len)
+		return 0;
+	auto_buf asked = BUF_INIT;
+	buf_field(&asked, m->profile);
+	buf_u32(&asked, m->days);
+	buf_field(&asked, m->common_name);
+	buf_u32(&asked, (uint32_t)i->names.count);
+	for (size_t n = 0; n < i->names.count; n++) {
+		buf_u8(&asked, (uint8_t)i->names.items[n].type);
+		buf_field_text(&asked, i->names.items[n].text);
+	}
+	buf_field(&asked, m->spki);
+	record_key_request(&i->request_key, bytes_of(i->requester), m->idempotency_key);
+	if (asked.failed || i->request_key.failed)
+		return err_set(err, ERR_INTERNAL, "no memory for a request");
+	sha256(asked.data, asked.len, i->fingerprint);
+	return 0;
+}
+
+static int refuse_blocked(const struct record_blocked *blocked, struct error *err)
+{
+	return err_set(err, ERR_BLOCKED_KEY, "this key is blocked: %s",
+		       blocked->own                               ? "it is one of the CA's own"
+		       : blocked->reason == REASON_KEY_COMPROMISE ? "it was reported compromised"
+								  : "it is on the operator's list");
+}
+
+static int not_blocked(const struct ca_issuance *i, struct store_snapshot *snap, struct error *err)
+{
+	struct bytes value;
+	struct record_blocked blocked;
+	int found =
+		store_get(snap, STORE_BLOCKED, BYTES(i->key.spki_hash, sizeof(i->key.spki_hash)), &value, NULL, err);
+	if (found <= 0)
+		return found;
+	if (record_blocked_decode(value, &blocked, err))
+		return -1;
+	return refuse_blocked(&blocked, err);
+}
+
+/* 0: go on. 1: answered with what an earlier request under the same key got. */
+static int order(struct ca_issuance *i, const struct message_issue *m, const char *common_name, struct error *err)
+{
+	if (validated(i, common_name, err) || prepare_idempotency(i, m, err))
+		return -1;
+	auto_store_snapshot *snap = store_snapshot_new(i->ca->store, err);
+	if (!snap)
+		return -1;
+	if (i->request_key.len && !m->dry_run) {
+		char issuer[65];
+		int found = ca_issuance_earlier(i->ca, snap, buf_bytes(&i->request_key), i->fingerprint,
+						&i->certificate, issuer, &i->serial, &i->request_version, err);
+		if (found < 0)
+			return -1;
+		if (found) {
+			const struct message_issued issued = { .issuer = bytes_of(issuer),
+							       .serial = BYTES(i->serial.octets, i->serial.len),
+							       .certificate = buf_bytes(&i->certificate),
+							       .again = true };
+			atomic_fetch_add(&i->ca->counters.again, 1);
+			i->done(i->arg, &issued, NULL);
+			return 1;
+		}
+	}
+	return not_blocked(i, snap, err);
+}
+
+/* ---- policy: what the certificate will say ---- */
+
+static bool is_leaf_for_names(enum ca_kind kind)
+{
+	return kind == CA_KIND_SERVER || kind == CA_KIND_PEER;
+}
+
+/* A server's common name is one of its names, or absent; a client's is what the grant allows. */
+static int decide_subject(struct ca_issuance *i, const char *common_name, struct error *err)
+{
+	if (is_leaf_for_names(i->profile->kind) && common_name[0]) {
+		bool named = false;
+		for (size_t n = 0; n < i->names.count && !named; n++)
+			named = strcmp(i->names.items[n].text, common_name) == 0;
+		if (!i->profile->common_name || !named) {
+			(void)err_set(err, ERR_BAD_NAME,
+				      "under profile %s the common name is one of the names, or left out",
+				      i->profile->name);
+			return err_about(err, "commonName", common_name, "one of the names");
+		}
+	}
+	if (!common_name[0] && i->names.count == 0)
+		return err_set(err, ERR_BAD_NAME, "the request has no usable name");
+	if (is_leaf_for_names(i->profile->kind) && i->names.count == 0)
+		return err_set(err, ERR_BAD_NAME, "a server's certificate needs a name to connect to");
+	struct ca_subject subject = { 0 };
+	if (common_name[0])
+		subject.values[CA_ATTR_COMMON_NAME] = common_name;
+	return ca_subject_encode(&subject, &i->subject, err);
+}
+
+static int decide_issuer(struct ca_issuance *i, struct error *err)
+{
+	i->issuer = ca_issuer_find(i->ca, bytes_of(i->profile->issuer));
+	if (!i->issuer)
+		return err_set(err, ERR_CONFIG, "profile %s names no issuer of this CA", i->profile->name);
+	i->signer = ca_issuer_signer(i->issuer, err);
+	return i->signer ? 0 : -1;
+}
+
+static int policy(struct ca_issuance *i, uint32_t days, const char *common_name, struct error *err)
+{
+	if (ca_clock_check(i->ca, i->now_ms, err) || decide_issuer(i, err) || decide_subject(i, common_name, err))
+		return -1;
+	return ca_profile_validity(i->profile, days, i->now_ms / 1000, i->issuer->info.not_after_s, &i->not_before_s,
+				   &i->not_after_s, err);
+}
+
+/* ---- a dry run: the same bytes under a serial that is never used, looked at and dropped ---- */
+
+static int decide_only(struct ca_issuance *i, struct error *err)
+{
+	static const uint8_t no_serial[] = { 0x01 };
+	const struct ca_tbs tbs = {
+		.profile = i->profile,
+		.issuer = &i->issuer->info,
+		.serial = BYTES(no_serial, sizeof(no_serial)),
+		.not_before_s = i->not_before_s,
+		.not_after_s = i->not_after_s,
+		.subject = buf_bytes(&i->subject),
+		.key = i->key,
+		.names = &i->names,
+	};
+	if (ca_tbs_build(&tbs, &i->tbs, err))
+		return -1;
+	i->done(i->arg, NULL, NULL);
+	ca_issuance_free(i);
+	return 0;
+}
+
+/* ---- the line ---- */
+
+static int run(struct ca_issuance *i, const struct message_issue *m, struct error *err)
+{
+	char common_name[65];
+	if (parse(i, m, common_name, err) || authorize(i, err))
+		return -1;
+	int answered = order(i, m, common_name, err);
+	if (answered < 0)
+		return -1;
+	if (answered) {
+		ca_issuance_free(i);
+		return 0;
+	}
+	if (policy(i, m->days, common_name, err))
+		return -1;
+	if (m->dry_run)
+		return decide_only(i, err);
+	if (ca_issuance_tbs(i, err) || ca_issuance_lint(i, err) || ca_issuance_sign(i, err))
+		return -1;
+	return ca_issuance_commit(i, err);
+}
+
+int ca_issue(struct ca *ca, const struct ca_actor *actor, const struct message_issue *request, ca_issue_done *done,
+	     void *arg, struct error *err)
+{
+	struct ca_issuance *i = ca_issuance_new(ca, actor, err);
+	if (!i)
+		return -1;
+	i->done = done;
+	i->arg = arg;
+	if (run(i, request, err) == 0)
+		return 0;
+	atomic_fetch_add_explicit(&ca->counters.refused[err->code], 1, memory_order_relaxed);
+	ca_issuance_free(i);
+	return -1;
+}
+
+/* ---- waited for ---- */
+
+struct waiter {
+	pthread_mutex_t lock;
+	pthread_cond_t answered_cond;
+	bool answered, failed;
+	struct buf *certificate;
+	struct store_serial *serial;
+	struct error *err;
+};
+
+static void wake(void *arg, const struct message_issued *issued, const struct error *err)
+{
+	struct waiter *w = arg;
+	(void)pthread_mutex_lock(&w->lock);
+	w->answered = true;
+	if (issued) {
+		if (w->certificate)
+			buf_add_bytes(w->certificate, issued->certificate);
+		if (w->serial) {
+			memcpy(w->serial->octets, issued->serial.data, issued->serial.len);
+			w->serial->len = (uint8_t)issued->serial.len;
+		}
+	} else if (err) {
+		w->failed = true;
+		*w->err = *err;
+	}
+	(void)pthread_cond_signal(&w->answered_cond);
+	(void)pthread_mutex_unlock(&w->lock);
+}
+
+static int wait_for(struct waiter *w)
+{
+	(void)pthread_mutex_lock(&w->lock);
+	while (!w->answered)
+		(void)pthread_cond_wait(&w->answered_cond, &w->lock);
+	(void)pthread_mutex_unlock(&w->lock);
+	return w->failed ? -1 : 0;
+}
+
+#define WAITER(certificate_, serial_, err_)                                                   \
+	{                                                                                     \
+		.lock = PTHREAD_MUTEX_INITIALIZER, .answered_cond = PTHREAD_COND_INITIALIZER, \
+		.certificate = (certificate_), .serial = (serial_), .err = (err_)             \
+	}
+
+int ca_issue_wait(struct ca *ca, const struct ca_actor *actor, const struct message_issue *request,
+		  struct buf *certificate, struct store_serial *serial, struct error *err)
+{
+	struct waiter w = WAITER(certificate, serial, err);
+	return ca_issue(ca, actor, request, wake, &w, err) ? -1 : wait_for(&w);
+}
+
+/* ---- our own acts ---- */
+
+static int fill_own(struct ca_issuance *i, const struct ca_own_issue *in, struct error *err)
+{
+	i->profile = in->profile;
+	i->issuer = in->issuer;
+	i->self_signed = in->self_signer != NULL;
+	i->signer = in->self_signer ? in->self_signer : ca_issuer_signer(in->issuer, err);
+	i->extend = in->extend;
+	i->extend_arg = in->extend_arg;
+	i->spki = in->spki;
+	(void)snprintf(i->requester, sizeof(i->requester), "%s", in->requester);
+	buf_add_bytes(&i->subject, in->subject);
+	if (!i->signer || ca_clock_check(i->ca, i->now_ms, err) || ca_key_parse(in->spki, &i->key, err))
+		return -1;
+	for (size_t n = 0; in->names && n < in->names->count; n++)
+		if (ca_names_add(&i->names, &in->names->items[n], i->profile->names_max, err))
+			return -1;
+	return ca_profile_validity(i->profile, in->days, i->now_ms / 1000,
+				   i->self_signed ? INT64_MAX : i->issuer->info.not_after_s, &i->not_before_s,
+				   &i->not_after_s, err);
+}
+
+int ca_issue_own(struct ca *ca, const struct ca_own_issue *in, struct buf *certificate, struct store_serial *serial,
+		 struct error *err)
+{
+	struct waiter w = WAITER(certificate, serial, err);
+	struct ca_issuance *i = ca_issuance_new(ca, in->actor, err);
+	if (!i)
+		return -1;
+	i->done = wake;
+	i->arg = &w;
+	if (fill_own(i, in, err) || ca_issuance_tbs(i, err) || ca_issuance_lint(i, err) || ca_issuance_sign(i, err) ||
+	    ca_issuance_commit(i, err)) {
+		ca_issuance_free(i);
+		return -1;
+	}
+	return wait_for(&w);
+}
