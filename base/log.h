@@ -44,7 +44,7 @@ void log_write(enum log_level level, const char *event, const struct log_kv *pai
 #define log_info(event, ...) log_at(LOG_LEVEL_INFO, event, ##__VA_ARGS__)
 #define log_debug(event, ...) log_at(LOG_LEVEL_DEBUG, event, ##__VA_ARGS__)
 
-/* An error with its code, message and causes, and one more pair. */
+/* An error with its code, message and causes. */
 void log_err(enum log_level level, const char *event, const struct error *err);
 
 #endif
