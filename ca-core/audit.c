@@ -8,8 +8,7 @@
 
 /* ---- JSON ---- */
 
-/* RFC 8259 section 7. What is not UTF-8 is shown octet by octet as \u00XX: an entry is always valid JSON. */
-static void add_json_text(struct buf *out, struct bytes value)
+void ca_audit_json_text(struct buf *out, struct bytes value)
 {
 	static const char hex[] = "0123456789abcdef";
 	bool utf8 = text_is_utf8(value);
@@ -39,7 +38,7 @@ static void add_member(struct buf *out, const char *key, struct bytes value)
 	buf_add_text(out, ",\"");
 	buf_add_text(out, key);
 	buf_add_text(out, "\":");
-	add_json_text(out, value);
+	ca_audit_json_text(out, value);
 }
 
 /* ---- one entry ---- */
@@ -109,7 +108,7 @@ void ca_audit_text(struct ca_audit_entry *e, const char *key, struct bytes value
 	if (!fits(e, key, 6 * value.len))
 		return;
 	add_key(e, key);
-	add_json_text(&e->text, value);
+	ca_audit_json_text(&e->text, value);
 }
 
 void ca_audit_hex(struct ca_audit_entry *e, const char *key, struct bytes value)
@@ -148,7 +147,7 @@ void ca_audit_names(struct ca_audit_entry *e, const struct bytes *names, size_t 
 			break;
 		if (i > 0)
 			buf_u8(&e->text, ',');
-		add_json_text(&e->text, names[i]);
+		ca_audit_json_text(&e->text, names[i]);
 	}
 	buf_u8(&e->text, ']');
 }

@@ -48,6 +48,10 @@ void ca_audit_names(struct ca_audit_entry *e, const struct bytes *names, size_t 
 void ca_audit_append(struct ca_audit_entry *e, struct store_batch *batch);
 void ca_audit_drop(struct ca_audit_entry *e);
 
+/* value as a JSON string with its quotes (RFC 8259 section 7), appended. What is not UTF-8 is shown octet by
+ * octet as \u00XX: the result is always valid JSON. */
+void ca_audit_json_text(struct buf *out, struct bytes value);
+
 /* An entry of its own, without another change: submitted and waited for. */
 int ca_audit_record(struct ca_audit_entry *e, struct error *err);
 

@@ -1,0 +1,26 @@
+/*
+ * ca-core/publish.h - published/, a mirror of the URL paths that anyone may fetch:
+ *
+ *     ca/NAME.pem  ca/NAME.crt  ca/NAME/chain.pem (NAME and above, without the root)  ca/roots.pem
+ *     crl/NAME.crl  crl/NAME.pem  audit/head
+ *
+ * All of it is derived from the store and made anew at each start. A file is replaced whole, so
+ * that whoever serves it never sees a part. Where nothing is to be published, each does nothing.
+ * Thread-safety: any thread.
+ */
+#ifndef CHANCERY_CA_PUBLISH_H
+#define CHANCERY_CA_PUBLISH_H
+
+#include "ca-core/ca_private.h"
+
+/* Everything, from the store. */
+int ca_publish_all(struct ca *ca, struct error *err);
+
+/* published/FOLDER/NAME+SUFFIX, 0644; makes the folder (0755). ERR_IO. */
+int ca_publish_file(struct ca *ca, const char *folder, const char *name, const char *suffix, struct bytes content,
+		    struct error *err);
+
+/* The issuer's certificate and those above it, without the root, as PEM, appended. NULL: nothing. */
+void ca_publish_add_chain(struct ca *ca, const struct ca_issuer *issuer, struct buf *pem);
+
+#endif
