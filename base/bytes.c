@@ -70,7 +70,7 @@ static bool reserve(struct buf *b, size_t more)
 
 uint8_t *buf_extend(struct buf *b, size_t len)
 {
-	if (!reserve(b, len))
+	if (!reserve(b, len ? len : 1)) /* never NULL, which means failure */
 		return NULL;
 	uint8_t *room = b->data + b->len;
 	b->len += len;
@@ -79,8 +79,10 @@ uint8_t *buf_extend(struct buf *b, size_t len)
 
 void buf_add(struct buf *b, const void *data, size_t len)
 {
+	if (len == 0)
+		return;
 	uint8_t *room = buf_extend(b, len);
-	if (room && len)
+	if (room)
 		memcpy(room, data, len);
 }
 
