@@ -65,17 +65,18 @@ const char *store_index_name(enum store_index index);
 
 /* ---- opening ---- */
 struct store_options {
-	const char *path;       /* folder, exists, 0700 */
-	const char *node;       /* 1 to 32 characters [a-z0-9-]: written into records and serials' ledger */
+	const char *path; /* folder, exists, 0700 */
+	const char *node; /* 1 to 32 characters [a-z0-9-]: written into records and serials' ledger */
 	struct clock clock;
-	size_t map_bytes;       /* 0: 64 GiB, sparse */
-	size_t reserve_bytes;   /* 0: 64 MiB kept of disk and map for revocation, audit, CRLs */
-	bool create;            /* make a new store where there is none; else ERR_NOT_FOUND */
-	bool read_only;         /* for check and backup; batches are refused */
+	size_t map_bytes;     /* 0: 64 GiB, sparse */
+	size_t reserve_bytes; /* 0: 64 MiB kept of disk and map for revocation, audit, CRLs */
+	bool create;          /* make a new store where there is none; else ERR_NOT_FOUND */
+	bool read_only;       /* for check and backup; batches are refused */
 };
-/* Locks the store for this process (a second writer gets ERR_CONFLICT), upgrades an older
- * format, starts the writer thread, settles the serials of a crash into STORE_UNFINISHED.
- * ERR_INTEGRITY: a newer format, or damage. ERR_IO. */
+/* Locks the store for this process (a second writer gets ERR_CONFLICT with the first one's
+ * pid), starts the writer thread, settles the serials of a crash into STORE_UNFINISHED.
+ * ERR_NOT_FOUND; ERR_INTEGRITY: a newer format, or damage; ERR_STORE_FULL, ERR_IO. A process
+ * opens one store once at a time (LMDB's own locks do not tell two openings apart). */
 struct store *store_open(const struct store_options *options, struct error *err);
 /* Waits for submitted batches, returns unused serials, closes. */
 void store_close(struct store *s);
@@ -91,13 +92,16 @@ enum store_result {
 struct store_outcome {
 	enum store_result result;
 	size_t failed;
-	uint64_t sequence;   /* of the last append of this batch, else 0 */
-	uint8_t hash[32];    /* chain hash after it */
+	uint64_t sequence; /* of the last append of this batch, else 0 */
+	uint8_t hash[32];  /* chain hash after it */
 };
 /* Called once, on the writer's thread, after the commit that carries the batch. Must not
- * block; may submit further batches. */
+ * block, nor take serials; may submit further batches (never wait for them). */
 typedef void store_done(void *arg, const struct store_outcome *outcome);
 
+/* Expectations are looked at before the first change of the batch, against what the batches
+ * queued before it leave behind. Changes apply in the order given.
+ * Batches and their memory are used again: make, fill and submit cost no allocation as a rule. */
 struct store_batch *store_batch_new(struct store *s); /* NULL only without memory */
 void store_batch_free(struct store_batch *b);         /* one that was not submitted */
 /* All of these copy what they are given; without memory, or past the limits above, the
@@ -123,14 +127,17 @@ struct store_serial {
 	uint8_t octets[STORE_SERIAL_MAX];
 	uint8_t len;
 };
-/* Takes the next serial of the ledger: ordered in time (48 bits of milliseconds), then 96
- * bits from the CSPRNG; positive, DER-minimal, 18 octets; unique for ever. Normally costs no
- * I/O: blocks of at most 256 ride in commits that are due anyway. It is accounted for by a
- * STORE_CERTIFICATES record, or after a crash as unfinished. ERR_BUSY, ERR_STORE_FULL.
+/* Takes the next serial of the ledger: ordered in time (48 bits of milliseconds, 8 bits of
+ * its place in a block), then 96 bits from the CSPRNG; positive, DER-minimal, 19 octets;
+ * unique for ever. Normally costs no I/O: blocks of 256 ride in commits that are due anyway;
+ * after a rest the first few dozen callers may wait for one commit. It is accounted for by a
+ * STORE_CERTIFICATES record, or after a crash as unfinished. ERR_BUSY (none within a second),
+ * ERR_STORE_FULL. Not from a store_done callback: the writer cannot wait for itself.
  * Source: RFC 5280 section 4.1.2.2, BR section 7.1. */
 int store_serial_take(struct store *s, struct store_serial *serial, struct error *err);
 /* Gives back a serial under which nothing was signed: it is never handed out again, but is
- * recorded as void, not unfinished. */
+ * recorded as void, not unfinished, with the next commit (a second later at most). Never
+ * fails; what a crash overtakes is unfinished. */
 void store_serial_void(struct store *s, const struct store_serial *serial);
 
 /* ---- snapshots ---- */
@@ -159,6 +166,9 @@ struct store_range {
 	struct bytes prefix, from, after_key;
 	bool reverse;
 };
+/* 0 when the range ended or the callback stopped the walk; -1: the callback's error, ERR_INTEGRITY,
+ * ERR_IO, ERR_BAD_REQUEST for a range that names more than STORE_KEY_MAX octets. In a table
+ * after_key alone is enough to go on behind a record. */
 int store_scan(struct store_snapshot *snap, enum store_table table, const struct store_range *range, store_visit *visit,
 	       void *arg, struct error *err);
 int store_scan_index(struct store_snapshot *snap, enum store_index index, const struct store_range *range,
@@ -172,9 +182,11 @@ struct store_head {
 	uint8_t hash[32];
 };
 int store_chain_head(struct store_snapshot *snap, const char *chain, struct store_head *head, struct error *err);
-typedef int store_visit_entry(void *arg, uint64_t sequence, const uint8_t hash[32], struct bytes entry, struct error *err);
-int store_chain_scan(struct store_snapshot *snap, const char *chain, uint64_t from, uint64_t to, store_visit_entry *visit,
-		     void *arg, struct error *err);
+typedef int store_visit_entry(void *arg, uint64_t sequence, const uint8_t hash[32], struct bytes entry,
+			      struct error *err);
+/* Entries from..to (inclusive), oldest first; results as store_scan's. */
+int store_chain_scan(struct store_snapshot *snap, const char *chain, uint64_t from, uint64_t to,
+		     store_visit_entry *visit, void *arg, struct error *err);
 
 /* ---- operation ---- */
 enum store_state { STORE_OK, STORE_LOW, STORE_BROKEN }; /* LOW: below the reserve, no new certificates */
