@@ -47,8 +47,8 @@ static void buffer_grows_and_keeps_its_content(void)
 		buf_printf(&b, "%04d", i);
 	CHECK(!b.failed);
 	REQUIRE(b.len == 40000);
-	CHECK(memcmp(b.data + 4 * 1234, "1234", 4) == 0);
-	CHECK(memcmp(b.data + 4 * 9999, "9999", 4) == 0);
+	CHECK(memcmp(b.data + 4936, "1234", 4) == 0);
+	CHECK(memcmp(b.data + 39996, "9999", 4) == 0);
 }
 
 static void buffer_past_its_limit_fails_and_keeps_what_it_had(void)

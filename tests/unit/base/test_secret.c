@@ -166,9 +166,10 @@ static void mapping_flags(const void *address, char out[512])
 	bool here = false;
 	out[0] = '\0';
 	while (maps && fgets(line, sizeof(line), maps)) {
-		unsigned long from, to;
-		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
-			here = (uintptr_t)address >= from && (uintptr_t)address < to;
+		char *dash;
+		unsigned long from = strtoul(line, &dash, 16);
+		if (*dash == '-')
+			here = (uintptr_t)address >= from && (uintptr_t)address < strtoul(dash + 1, NULL, 16);
 		else if (here && strncmp(line, "VmFlags:", 8) == 0)
 			memcpy(out, line, sizeof(line));
 	}

@@ -99,6 +99,9 @@ static void url_safe_base64_has_its_own_digits_and_no_padding(void)
 	"Zm9vYmFy\n"                  \
 	"-----END TEST DATA-----\n"
 
+#define LONG_LABEL "0123456789012345678901234567890123456789012345678901234567890123"
+#define LONG_LABEL_BLOCK "-----BEGIN " LONG_LABEL "-----\nZm9v\n-----END " LONG_LABEL "-----\n"
+
 /* Reads the first block of text: 1, 0 or -1. */
 static int first_block(const char *text, struct buf *der, struct error *err)
 {
@@ -187,8 +190,7 @@ static void refuses_pem_that_is_malformed(void)
 		"-----BEGIN X\x01Y-----\nZm9v\n-----END X\x01Y-----\n",
 		"-----END X-----\n",
 		"-----\n",
-		"-----BEGIN 0123456789012345678901234567890123456789012345678901234567890123-----\nZm9v\n"
-		"-----END 0123456789012345678901234567890123456789012345678901234567890123-----\n",
+		LONG_LABEL_BLOCK,
 	};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		auto_buf der = BUF_INIT;
