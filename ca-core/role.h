@@ -19,6 +19,7 @@
 #ifndef CHANCERY_CA_ROLE_H
 #define CHANCERY_CA_ROLE_H
 
+#include "base/clock.h"
 #include "ca-core/config.h"
 
 #define ROLE_DESCRIPTORS_MAX 16
