@@ -201,7 +201,7 @@ $(BUILD)/tests/replay-%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuz
 .PHONY: bench bench-build
 bench-build: $(bench_programs)
 bench: all bench-build ## measure, and print a table of ratios within one run
-	@BUILD=$(BUILD) tests/bench/run.sh
+	@python3 tests/bench/run.py --build $(BUILD)
 
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(libraries)
 	@mkdir -p $(@D)
@@ -217,6 +217,10 @@ test: deps test-deps ## run every test, plain and under ASan+UBSan, and the chec
 	@BUILD=$(BUILD) MAKE='$(MAKE)' tests/run.sh
 
 test-build: all unit-build replay-build
+
+.PHONY: e2e
+e2e: all ## the end-to-end tests of this build (TESTS=pattern picks)
+	@python3 tests/e2e/run.py --build $(BUILD) -v $(if $(TESTS),-k '$(TESTS)')
 
 check: check-format check-rules check-cppcheck check-tidy ## formatting, house rules, cppcheck, clang-tidy
 

@@ -51,7 +51,7 @@ static void read_as_values(struct bytes whole)
 	}
 }
 
-static void walk(struct bytes bytes, int depth) /* NOLINT(misc-no-recursion) */
+static void walk(struct bytes bytes, int depth)
 {
 	struct der d = der_of(bytes);
 	while (d.left.len > 0 && !d.failed) {

@@ -110,7 +110,7 @@ static void *count_items(void *queue)
 	void *items[16];
 	for (size_t taken; (taken = queue_pop_many(queue, items, 16, -1)) > 0;)
 		count += taken;
-	return (void *)count; /* NOLINT(performance-no-int-to-ptr) */
+	return (void *)count;
 }
 
 static void several_threads_lose_and_double_nothing(void)
