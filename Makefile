@@ -211,7 +211,7 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(libraries)
 # ---- testing ----
 
 .PHONY: test test-build check check-format check-tidy check-cppcheck check-rules
-test: deps test-deps ## run every test, plain and under ASan+UBSan, and the checks
+test: test-deps ## run every test, plain and under ASan+UBSan, and the checks
 	@$(MAKE) --no-print-directory -j$(JOBS) test-build
 	@$(MAKE) --no-print-directory -j$(JOBS) SAN=1 BUILD=$(BUILD)/san test-build
 	@BUILD=$(BUILD) MAKE='$(MAKE)' tests/run.sh
@@ -268,7 +268,7 @@ test_packages += $(if $(shell command -v keytool),,openjdk-17-jre-headless) $(if
 deps: ## install the packages that building and running need (nothing where they are there)
 	@tools/packages.sh $(deps_packages)
 
-test-deps: ## install the packages that the tests need besides
+test-deps: deps ## install the packages that the tests need besides
 	@tools/packages.sh $(test_packages)
 
 # ---- running and installing ----
@@ -286,4 +286,4 @@ clean: ## remove what was built
 	rm -rf $(BUILD) compile_commands.json
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
