@@ -16,11 +16,7 @@
 #include "base/log.h"
 #include "store/private.h"
 
-#define BLOCK 256
-#define PREFIX 6
-#define PLACE PREFIX /* the octet with the place */
-#define RANDOM 12
-#define SERIAL (PREFIX + 1 + RANDOM)
+#define RANDOM (LEDGER_SERIAL - LEDGER_PREFIX - 1)
 #define AHEAD_MIN 16 /* handed out at most, before a commit moves the mark */
 /* Below this the first octet of the prefix would be zero, and the serial not minimal. */
 #define PREFIX_MIN ((uint64_t)1 << 40)
@@ -37,8 +33,8 @@ enum place_state {
 struct block {
 	struct block *next;
 	uint64_t number;
-	uint8_t serials[BLOCK][SERIAL];
-	uint8_t state[BLOCK];
+	uint8_t serials[LEDGER_BLOCK][LEDGER_SERIAL];
+	uint8_t state[LEDGER_BLOCK];
 	size_t open; /* places not settled */
 	bool staged; /* new in the present transaction */
 	bool drop_staged;
@@ -61,7 +57,7 @@ struct ledger {
 
 /* ---- keys and values ---- */
 
-static void add_ledger_key(struct buf *out, const char *node)
+void ledger_add_key(struct buf *out, const char *node)
 {
 	buf_add_text(out, node);
 	buf_u8(out, 0);
@@ -80,7 +76,7 @@ static int put_mark(const struct ledger *l, MDB_txn *txn, const struct tables *t
 {
 	auto_buf key = BUF_INIT;
 	auto_buf value = BUF_INIT;
-	add_ledger_key(&key, l->node);
+	ledger_add_key(&key, l->node);
 	buf_u64(&value, made);
 	buf_u64(&value, mark);
 	buf_u64(&value, prefix);
@@ -91,7 +87,7 @@ static int put_block(const struct ledger *l, MDB_txn *txn, const struct tables *
 {
 	auto_buf key = BUF_INIT;
 	auto_buf value = BUF_INIT;
-	add_ledger_key(&key, l->node);
+	ledger_add_key(&key, l->node);
 	buf_u64(&key, block->number);
 	buf_add(&value, block->serials, sizeof(block->serials));
 	return put(txn, tables->ledger, &key, &value);
@@ -100,7 +96,7 @@ static int put_block(const struct ledger *l, MDB_txn *txn, const struct tables *
 static int delete_block(const struct ledger *l, MDB_txn *txn, const struct tables *tables, uint64_t number)
 {
 	auto_buf key = BUF_INIT;
-	add_ledger_key(&key, l->node);
+	ledger_add_key(&key, l->node);
 	buf_u64(&key, number);
 	if (key.failed)
 		return ENOMEM;
@@ -109,28 +105,13 @@ static int delete_block(const struct ledger *l, MDB_txn *txn, const struct table
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-static int put_unfinished(const struct ledger *l, MDB_txn *txn, const struct tables *tables, const uint8_t *serial,
-			  bool is_void)
-{
-	struct record_unfinished record = { .found_ms = clock_now_ms(&l->clock), .void_ = is_void };
-	auto_buf encoded = BUF_INIT;
-	record_unfinished_encode(&record, &encoded);
-	auto_buf value = BUF_INIT;
-	envelope_add(&value, 1, l->node, buf_bytes(&encoded));
-	if (encoded.failed || value.failed)
-		return ENOMEM;
-	MDB_val k = { SERIAL, (void *)(uintptr_t)serial }, v = lmdb_val(buf_bytes(&value));
-	int rc = mdb_put(txn, tables->table[STORE_UNFINISHED], &k, &v, MDB_NOOVERWRITE);
-	return rc == MDB_KEYEXIST ? 0 : rc;
-}
-
 /* ---- blocks ---- */
 
 /* Stages a new block at the end. */
 static int stage_block(struct ledger *l, MDB_txn *txn, const struct tables *tables)
 {
 	struct block *block = calloc(1, sizeof(*block));
-	uint8_t random[BLOCK][RANDOM];
+	uint8_t random[LEDGER_BLOCK][RANDOM];
 	if (!block || RAND_bytes((uint8_t *)random, sizeof(random)) != 1) {
 		free(block);
 		return ENOMEM;
@@ -139,14 +120,14 @@ static int stage_block(struct ledger *l, MDB_txn *txn, const struct tables *tabl
 	uint64_t prefix = now > l->staged_prefix ? now : l->staged_prefix + 1;
 	if (prefix < PREFIX_MIN)
 		prefix = PREFIX_MIN;
-	block->number = l->staged_made / BLOCK;
-	block->open = BLOCK;
+	block->number = l->staged_made / LEDGER_BLOCK;
+	block->open = LEDGER_BLOCK;
 	block->staged = true;
-	for (size_t i = 0; i < BLOCK; i++) {
-		for (size_t octet = 0; octet < PREFIX; octet++)
-			block->serials[i][octet] = (uint8_t)(prefix >> 8 * (PREFIX - 1 - octet));
-		block->serials[i][PLACE] = (uint8_t)i;
-		memcpy(&block->serials[i][PLACE + 1], random[i], RANDOM);
+	for (size_t i = 0; i < LEDGER_BLOCK; i++) {
+		for (size_t octet = 0; octet < LEDGER_PREFIX; octet++)
+			block->serials[i][octet] = (uint8_t)(prefix >> 8 * (LEDGER_PREFIX - 1 - octet));
+		block->serials[i][LEDGER_PLACE] = (uint8_t)i;
+		memcpy(&block->serials[i][LEDGER_PLACE + 1], random[i], RANDOM);
 	}
 	int rc = put_block(l, txn, tables, block);
 	if (rc) {
@@ -155,7 +136,7 @@ static int stage_block(struct ledger *l, MDB_txn *txn, const struct tables *tabl
 	}
 	*(l->last ? &l->last->next : &l->first) = block;
 	l->last = block;
-	l->staged_made += BLOCK;
+	l->staged_made += LEDGER_BLOCK;
 	l->staged_prefix = prefix;
 	return 0;
 }
@@ -163,7 +144,7 @@ static int stage_block(struct ledger *l, MDB_txn *txn, const struct tables *tabl
 static struct block *find_block(const struct ledger *l, const uint8_t *serial)
 {
 	for (struct block *block = l->first; block; block = block->next)
-		if (memcmp(block->serials[serial[PLACE]], serial, SERIAL) == 0)
+		if (memcmp(block->serials[serial[LEDGER_PLACE]], serial, LEDGER_SERIAL) == 0)
 			return block;
 	return NULL;
 }
@@ -171,7 +152,7 @@ static struct block *find_block(const struct ledger *l, const uint8_t *serial)
 static struct block *block_at(const struct ledger *l, uint64_t position)
 {
 	for (struct block *block = l->first; block; block = block->next)
-		if (block->number == position / BLOCK)
+		if (block->number == position / LEDGER_BLOCK)
 			return block;
 	return NULL;
 }
@@ -201,7 +182,7 @@ static void settle_places(struct ledger *l, bool committed)
 		return;
 	l->something_staged = false;
 	for (struct block *block = l->first; block; block = block->next) {
-		for (size_t i = 0; i < BLOCK; i++) {
+		for (size_t i = 0; i < LEDGER_BLOCK; i++) {
 			uint8_t *state = &block->state[i];
 			if (*state != PLACE_SEEN && *state != PLACE_VOID_STAGED)
 				continue;
@@ -224,9 +205,9 @@ static int take(struct ledger *l, struct store_serial *serial)
 	struct block *block = l->taken < l->mark ? block_at(l, l->taken) : NULL;
 	if (!block)
 		return 0;
-	size_t place = l->taken % BLOCK;
-	memcpy(serial->octets, block->serials[place], SERIAL);
-	serial->len = SERIAL;
+	size_t place = l->taken % LEDGER_BLOCK;
+	memcpy(serial->octets, block->serials[place], LEDGER_SERIAL);
+	serial->len = LEDGER_SERIAL;
 	block->state[place] = PLACE_TAKEN;
 	l->taken++;
 	return 1;
@@ -263,12 +244,12 @@ int ledger_wait(struct ledger *l, struct store_serial *serial, int64_t timeout_m
 
 void ledger_void(struct ledger *l, const struct store_serial *serial)
 {
-	if (serial->len != SERIAL)
+	if (serial->len != LEDGER_SERIAL)
 		return;
 	(void)pthread_mutex_lock(&l->lock);
 	struct block *block = find_block(l, serial->octets);
-	if (block && block->state[serial->octets[PLACE]] == PLACE_TAKEN) {
-		block->state[serial->octets[PLACE]] = PLACE_VOID;
+	if (block && block->state[serial->octets[LEDGER_PLACE]] == PLACE_TAKEN) {
+		block->state[serial->octets[LEDGER_PLACE]] = PLACE_VOID;
 		l->voids++;
 	}
 	(void)pthread_mutex_unlock(&l->lock);
@@ -294,12 +275,12 @@ bool ledger_has_voids(struct ledger *l)
 
 void ledger_saw(struct ledger *l, struct bytes serial)
 {
-	if (serial.len != SERIAL)
+	if (serial.len != LEDGER_SERIAL)
 		return;
 	(void)pthread_mutex_lock(&l->lock);
 	struct block *block = find_block(l, serial.data);
-	if (block && block->state[serial.data[PLACE]] == PLACE_TAKEN) {
-		block->state[serial.data[PLACE]] = PLACE_SEEN;
+	if (block && block->state[serial.data[LEDGER_PLACE]] == PLACE_TAKEN) {
+		block->state[serial.data[LEDGER_PLACE]] = PLACE_SEEN;
 		l->something_staged = true;
 	}
 	(void)pthread_mutex_unlock(&l->lock);
@@ -311,10 +292,11 @@ static int stage_voids(struct ledger *l, MDB_txn *txn, const struct tables *tabl
 		return 0;
 	l->something_staged = true;
 	for (struct block *block = l->first; block; block = block->next) {
-		for (size_t i = 0; i < BLOCK; i++) {
+		for (size_t i = 0; i < LEDGER_BLOCK; i++) {
 			if (block->state[i] != PLACE_VOID)
 				continue;
-			int rc = put_unfinished(l, txn, tables, block->serials[i], true);
+			int rc = ledger_put_unfinished(txn, tables, l->node, block->serials[i], clock_now_ms(&l->clock),
+						       true);
 			if (rc)
 				return rc;
 			block->state[i] = PLACE_VOID_STAGED;
@@ -343,7 +325,7 @@ static uint64_t next_mark(const struct ledger *l)
 	if (ahead < AHEAD_MIN)
 		ahead = AHEAD_MIN;
 	if (l->waiting > 0)
-		ahead = BLOCK;
+		ahead = LEDGER_BLOCK;
 	uint64_t mark = l->taken + ahead;
 	if (mark < l->mark)
 		mark = l->mark;
@@ -358,7 +340,7 @@ static int stage(struct ledger *l, MDB_txn *txn, const struct tables *tables, bo
 	if (rc == 0)
 		rc = stage_drops(l, txn, tables);
 	/* Half of the newest block is used: the next one rides in this commit. */
-	if (rc == 0 && may_grow && l->made - l->taken < BLOCK / 2)
+	if (rc == 0 && may_grow && l->made - l->taken < LEDGER_BLOCK / 2)
 		rc = stage_block(l, txn, tables);
 	l->staged_mark = next_mark(l);
 	if (rc == 0 && (l->staged_mark != l->mark || l->staged_made != l->made))
@@ -399,11 +381,12 @@ void ledger_aborted(struct ledger *l)
 static int settle_block_at_close(const struct ledger *l, const struct block *block, MDB_txn *txn,
 				 const struct tables *tables, size_t *unfinished)
 {
-	for (size_t i = 0; i < BLOCK; i++) {
+	for (size_t i = 0; i < LEDGER_BLOCK; i++) {
 		uint8_t state = block->state[i];
 		if (state != PLACE_TAKEN && state != PLACE_VOID)
 			continue;
-		int rc = put_unfinished(l, txn, tables, block->serials[i], state == PLACE_VOID);
+		int rc = ledger_put_unfinished(txn, tables, l->node, block->serials[i], clock_now_ms(&l->clock),
+					       state == PLACE_VOID);
 		if (rc)
 			return rc;
 		*unfinished += state == PLACE_TAKEN;
@@ -427,86 +410,12 @@ int ledger_stage_close(struct ledger *l, MDB_txn *txn, const struct tables *tabl
 	return rc;
 }
 
-/* ---- opening: what an earlier run left ---- */
-
-/* The issuers that have certificates: each name followed by 0x00. */
-static int list_issuers(MDB_txn *txn, const struct tables *tables, struct buf *issuers)
-{
-	auto_mdb_cursor *cursor = NULL;
-	int rc = mdb_cursor_open(txn, tables->table[STORE_CERTIFICATES], &cursor);
-	MDB_val key, value;
-	if (rc == 0)
-		rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
-	while (rc == 0) {
-		struct bytes issuer, serial;
-		struct error err = ERR_INIT;
-		if (record_key_certificate_parse(lmdb_bytes(key), &issuer, &serial, &err))
-			return EBADMSG;
-		buf_add_bytes(issuers, issuer);
-		buf_u8(issuers, 0);
-		/* Over all of its certificates to the next issuer. */
-		auto_buf next = BUF_INIT;
-		buf_add_bytes(&next, issuer);
-		buf_u8(&next, 1);
-		if (next.failed || issuers->failed)
-			return ENOMEM;
-		key = lmdb_val(buf_bytes(&next));
-		rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-	}
-	return rc == MDB_NOTFOUND ? 0 : rc;
-}
-
-/* 0 where a certificate of any issuer has this serial, MDB_NOTFOUND where none has. */
-static int find_certificate(MDB_txn *txn, const struct tables *tables, const struct buf *issuers, struct bytes serial)
-{
-	int rc = MDB_NOTFOUND;
-	struct bytes left = buf_bytes(issuers);
-	auto_buf key = BUF_INIT;
-	while (rc == MDB_NOTFOUND && left.len > 0) {
-		const uint8_t *end = memchr(left.data, 0, left.len);
-		if (!end)
-			return EBADMSG;
-		struct bytes issuer = BYTES(left.data, (size_t)(end - left.data));
-		left = BYTES(end + 1, left.len - issuer.len - 1);
-		buf_clear(&key);
-		record_key_certificate(&key, issuer, serial);
-		MDB_val k = lmdb_val(buf_bytes(&key)), v;
-		rc = mdb_get(txn, tables->table[STORE_CERTIFICATES], &k, &v);
-	}
-	return rc;
-}
-
-/* What was handed out of one block and did not become a certificate. */
-static int settle_old_block(const struct ledger *l, MDB_txn *txn, const struct tables *tables,
-			    const struct buf *issuers, uint64_t number, struct bytes stored, uint64_t *found)
-{
-	uint8_t serials[BLOCK][SERIAL];
-	if (stored.len != sizeof(serials))
-		return EBADMSG;
-	/* A copy: LMDB's own is good only until the next change. */
-	memcpy(serials, stored.data, sizeof(serials));
-	uint64_t first = number * BLOCK;
-	uint64_t handed_out = l->mark > first ? l->mark - first : 0;
-	for (size_t i = 0; i < BLOCK && i < handed_out; i++) {
-		struct bytes serial = BYTES(serials[i], SERIAL);
-		MDB_val k = lmdb_val(serial), v;
-		int rc = mdb_get(txn, tables->table[STORE_UNFINISHED], &k, &v); /* a void one */
-		if (rc == MDB_NOTFOUND)
-			rc = find_certificate(txn, tables, issuers, serial);
-		if (rc == MDB_NOTFOUND) {
-			rc = put_unfinished(l, txn, tables, serial.data, false);
-			(*found)++;
-		}
-		if (rc)
-			return rc;
-	}
-	return 0;
-}
+/* ---- opening and closing ---- */
 
 static int read_mark(struct ledger *l, MDB_txn *txn, const struct tables *tables)
 {
 	auto_buf key = BUF_INIT;
-	add_ledger_key(&key, l->node);
+	ledger_add_key(&key, l->node);
 	if (key.failed)
 		return ENOMEM;
 	MDB_val k = lmdb_val(buf_bytes(&key)), value;
@@ -517,33 +426,7 @@ static int read_mark(struct ledger *l, MDB_txn *txn, const struct tables *tables
 	l->made = reader_u64(&r);
 	l->mark = reader_u64(&r);
 	l->prefix = reader_u64(&r);
-	return reader_done(&r) && l->mark <= l->made && l->made % BLOCK == 0 ? 0 : EBADMSG;
-}
-
-static int settle_old_blocks(const struct ledger *l, MDB_txn *txn, const struct tables *tables, uint64_t *found)
-{
-	auto_buf prefix = BUF_INIT;
-	auto_buf issuers = BUF_INIT;
-	add_ledger_key(&prefix, l->node);
-	buf_u64(&prefix, 0);
-	if (prefix.failed)
-		return ENOMEM;
-	auto_mdb_cursor *cursor = NULL;
-	int rc = mdb_cursor_open(txn, tables->ledger, &cursor);
-	while (rc == 0) {
-		MDB_val key = lmdb_val(buf_bytes(&prefix)), value;
-		rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-		if (rc || key.mv_size != prefix.len || memcmp(key.mv_data, prefix.data, prefix.len - 8) != 0)
-			break;
-		if (issuers.len == 0)
-			rc = list_issuers(txn, tables, &issuers);
-		struct reader number = reader_of(BYTES((const uint8_t *)key.mv_data + prefix.len - 8, 8));
-		if (rc == 0)
-			rc = settle_old_block(l, txn, tables, &issuers, reader_u64(&number), lmdb_bytes(value), found);
-		if (rc == 0)
-			rc = mdb_cursor_del(cursor, 0);
-	}
-	return rc == MDB_NOTFOUND ? 0 : rc;
+	return reader_done(&r) && l->mark <= l->made && l->made % LEDGER_BLOCK == 0 ? 0 : EBADMSG;
 }
 
 struct ledger *ledger_open(MDB_txn *txn, const struct tables *tables, const char *node, struct clock clock,
@@ -566,7 +449,7 @@ struct ledger *ledger_open(MDB_txn *txn, const struct tables *tables, const char
 	*found = 0;
 	int rc = read_mark(l, txn, tables);
 	if (rc == 0)
-		rc = settle_old_blocks(l, txn, tables, found);
+		rc = ledger_settle_old(txn, tables, l->node, l->mark, clock_now_ms(&l->clock), found);
 	l->taken = l->taken_at_commit = l->mark = l->made;
 	if (rc == 0)
 		rc = stage(l, txn, tables, true);

@@ -5,10 +5,13 @@
  *     write.c    the writer thread: groups batches into one commit, answers them
  *     apply.c    one batch inside a write transaction
  *     read.c     snapshots
- *     ledger.c   serials: blocks, high-water mark, what a crash left open
+ *     ledger.c   serials: blocks, high-water mark
+ *     ledger_old.c   what a crash left open
  *     space.c    room on disk and in the map, the reserve
  *     lmdb.c     environment, tables, LMDB's errors as ours
  *     open.c     opening, closing, status
+ *     check.c    everything against everything
+ *     backup.c   a copy while writing goes on
  *
  * Databases in the environment: one a table, one an index (DUPSORT: index key -> record
  * key), "chain" (name, 0x00, sequence -> hash, entry), "ledger" (store/ledger.c), "system"
@@ -156,6 +159,11 @@ bool space_release(struct space *space);
 
 /* ---- ledger.c ---- */
 
+#define LEDGER_BLOCK 256
+#define LEDGER_PREFIX 6            /* octets of milliseconds */
+#define LEDGER_PLACE LEDGER_PREFIX /* the octet with the place in its block */
+#define LEDGER_SERIAL 19
+
 struct ledger;
 
 /* Reads what an earlier run left open into STORE_UNFINISHED records, and stages a first block,
@@ -181,6 +189,24 @@ int ledger_stage(struct ledger *l, MDB_txn *txn, const struct tables *tables, bo
 int ledger_stage_close(struct ledger *l, MDB_txn *txn, const struct tables *tables);
 void ledger_committed(struct ledger *l);
 void ledger_aborted(struct ledger *l);
+/* The key of a node's mark, and what its blocks' keys begin with; appended. */
+void ledger_add_key(struct buf *out, const char *node);
+
+/* ---- ledger_old.c ---- */
+
+/* Settles the blocks that an earlier run of this node left: serials below the mark without a
+ * certificate and not void become unfinished, counted in found; the blocks go. 0 or an LMDB result. */
+int ledger_settle_old(MDB_txn *txn, const struct tables *tables, const char *node, uint64_t mark, int64_t now_ms,
+		      uint64_t *found);
+/* Records a serial without certificate, unless it is recorded already. 0 or an LMDB result. */
+int ledger_put_unfinished(MDB_txn *txn, const struct tables *tables, const char *node, const uint8_t *serial,
+			  int64_t now_ms, bool is_void);
+/* The issuers that have certificates: each name followed by 0x00. 0 or an LMDB result. */
+int ledger_list_issuers(MDB_txn *txn, const struct tables *tables, struct buf *issuers);
+/* 0 where a certificate of one of the issuers has this serial, MDB_NOTFOUND where none has. */
+int ledger_find_certificate(MDB_txn *txn, const struct tables *tables, const struct buf *issuers, struct bytes serial);
+/* Looks at one entry of the table "ledger": NULL where it is as it should be, or what is wrong. */
+const char *ledger_fault(struct bytes key, struct bytes value);
 
 /* ---- apply.c: writer thread ---- */
 
