@@ -1,0 +1,21 @@
+// An HTTPS server that admits only clients of our CA that are not revoked:
+// node server.js PORT FOLDER ROOT CRL...
+'use strict';
+const fs = require('fs');
+const https = require('https');
+const path = require('path');
+
+const [port, folder, root, ...crls] = process.argv.slice(2);
+const server = https.createServer({
+	key: fs.readFileSync(path.join(folder, 'key.pem')),
+	cert: fs.readFileSync(path.join(folder, 'fullchain.pem')),
+	ca: fs.readFileSync(root),
+	crl: crls.map((file) => fs.readFileSync(file)),
+	requestCert: true,
+	rejectUnauthorized: true,
+}, (request, response) => {
+	const who = request.socket.getPeerCertificate();
+	response.end(`served by node for ${who.subject && who.subject.CN}\n`);
+});
+server.on('tlsClientError', (error) => console.error(`refused: ${error.code || error.message}`));
+server.listen(Number(port), 'localhost');

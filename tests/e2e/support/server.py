@@ -1,0 +1,223 @@
+"""A CA under test: a state directory, its server, the command line, and clients for it."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+
+from .client import Client, Response, tls_context
+from .harness import Failure, equal, expect, free_port, run, wait_until
+
+
+class CA:
+    """`chancery init` in a folder of its own, and chanceryd on free ports.
+
+    config: text appended to chancery.conf, or a function that gets the text and returns it.
+    """
+
+    def __init__(self, env, name="ca", config=None, start=True, init=(), state=None):
+        self.env, self.name = env, name
+        self.state = state or env.path(name)
+        self.port, self.http_port = free_port(), free_port()
+        self.url = f"https://127.0.0.1:{self.port}"
+        self.http_url = f"http://127.0.0.1:{self.http_port}"
+        self.server = None
+        self.extra_environment = {}
+        self.cli("init", "--state", self.state, "--org", "Example", "--url", f"http://localhost:{self.http_port}",
+                 "--port", self.port, "--http-port", self.http_port, *init, limit=60)
+        if config:
+            self.configure(config)
+        if start:
+            self.start()
+
+    # ---- files of the state ----
+
+    def file(self, *parts):
+        return os.path.join(self.state, *parts)
+
+    @property
+    def root(self):
+        return self.file("trust", "root.pem")
+
+    def read(self, *parts):
+        with open(self.file(*parts), encoding="utf-8") as file:
+            return file.read()
+
+    def configure(self, change):
+        text = self.read("chancery.conf")
+        text = change(text) if callable(change) else text + "\n" + change
+        with open(self.file("chancery.conf"), "w", encoding="utf-8") as file:
+            file.write(text)
+
+    # ---- processes ----
+
+    def start(self, wait=True, **environment):
+        self.extra_environment = environment or self.extra_environment
+        self.server = self.env.start(self.name, self.env.program("chanceryd"), "--config", self.file("chancery.conf"),
+                                     env=self.env.environment(**self.extra_environment))
+        if wait:
+            self.wait_ready()
+
+    def wait_ready(self, seconds=20):
+        def ready():
+            if self.server.poll() is not None:
+                raise Stopped(f"chanceryd ended with status {self.server.returncode}")
+            return self.health("/readyz").status == 200
+
+        try:
+            wait_until(ready, seconds * (3 if self.env.san else 1), "the server's readiness")
+        except Stopped as stopped:
+            raise Failure(str(stopped)) from None
+
+    def health(self, path="/readyz"):
+        client = self.client(identity=None, timeout=5)
+        try:
+            return client.get(path)
+        finally:
+            client.close()
+
+    def stop(self, limit=15):
+        """SIGTERM; returns the exit status. Everything of the server must be gone."""
+        if self.server is None:
+            return 0
+        pids = [self.server.pid, *self.roles().values()]
+        self.server.send_signal(signal.SIGTERM)
+        try:
+            status = self.server.wait(limit * (2 if self.env.san else 1))
+        except subprocess.TimeoutExpired:
+            raise Failure(f"the server did not stop within {limit} s") from None
+        self.server = None
+        left = [pid for pid in pids if os.path.exists(f"/proc/{pid}") and not is_zombie(pid)]
+        expect(not left, f"processes left after the stop: {left}")
+        return status
+
+    def restart(self, **environment):
+        status = self.stop()
+        equal(status, 0, "exit status of the server")
+        self.start(**environment)
+
+    def roles(self):
+        """The server's processes by role: {"front": pid, "signer": pid}."""
+        found = {}
+        for pid in children(self.server.pid):
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{pid}/cmdline", "rb") as file:
+                    words = file.read().decode().split("\0")
+                if "--role" in words:
+                    found[words[words.index("--role") + 1]] = pid
+        return found
+
+    def log(self):
+        with open(self.env.logs[self.name], encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    # ---- clients ----
+
+    def context(self, identity="admin", trust=True):
+        cert = key = None
+        if identity:
+            folder = identity if os.path.isabs(identity) else self.file(identity)
+            cert, key = os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem")
+        return tls_context(self.root if trust else None, cert, key)
+
+    def client(self, identity="admin", token=None, timeout=30):
+        """identity: a folder with cert.pem and key.pem (relative to the state), or None."""
+        return Client("127.0.0.1", self.port, self.context(identity), token, timeout)
+
+    def http(self):
+        return Client("127.0.0.1", self.http_port)
+
+    def cli(self, *words, check=True, status=None, limit=30, environment=None, data=None, cwd=None):
+        """`chancery WORDS`, on this state; status: the exit status that must come."""
+        env = self.env.environment(CHANCERY_STATE=self.state, **(environment or {}))
+        done = run(self.env.program("chancery"), *words, check=False, env=env, limit=limit, data=data, cwd=cwd)
+        wanted = 0 if status is None and check else status
+        if wanted is not None and done.returncode != wanted:
+            raise Failure(f"chancery {' '.join(map(str, words))[:200]}: status {done.returncode}, expected {wanted}: "
+                          f"{(done.stdout + done.stderr)[-600:]}")
+        return done
+
+    def json(self, *words, **more):
+        done = self.cli(*words, "--json", **more)
+        try:
+            return json.loads(done.stdout)
+        except ValueError:
+            raise Failure(f"chancery {' '.join(map(str, words))} --json printed no JSON: {done.stdout[:300]!r}") from None
+
+    def issue(self, folder, *names, profile="server-dv", more=()):
+        """`chancery issue` into a folder of the temporary directory; returns the folder."""
+        out = self.env.path(folder)
+        words = [word for name in names for word in ("--name", name)]
+        self.cli("issue", "--profile", profile, *words, "--out", out, *more)
+        return out
+
+    def add_identity(self, name, *roles):
+        out = self.env.path(f"{self.name}-id-{name}")
+        words = [word for role in roles for word in ("--role", role)]
+        self.cli("identity", "add", name, *words, "--out", out)
+        return out
+
+    def add_token(self, *words):
+        """A new API token's text."""
+        printed = self.cli("apitoken", "add", *words).stdout
+        token = re.search(r"chy_[A-Za-z0-9_-]{43}", printed)
+        expect(token, f"apitoken add printed no token: {printed!r}")
+        return token[0]
+
+    # ---- what is published ----
+
+    def crl(self, issuer):
+        """A file with the present CRL, PEM."""
+        answer = self.http().get(f"/crl/{issuer}.pem")
+        equal(answer.status, 200, f"status of /crl/{issuer}.pem")
+        path = self.env.path(f"{self.name}-{issuer}.crl.pem")
+        with open(path, "wb") as file:
+            file.write(answer.body)
+        return path
+
+    def store_check(self):
+        done = self.cli("store", "check", check=False, limit=60)
+        expect(done.returncode == 0, f"store check: status {done.returncode}: {(done.stdout + done.stderr)[-600:]}")
+        return done.stdout
+
+
+class Stopped(BaseException):
+    """The server ended while it should come up: no use in waiting longer."""
+
+
+def children(pid):
+    with contextlib.suppress(OSError):
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return [int(word) for word in file.read().split()]
+    return []
+
+
+def is_zombie(pid):
+    with contextlib.suppress(OSError, IndexError):
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] == "Z"
+    return False
+
+
+def kill_role(ca, role, number=signal.SIGKILL):
+    """Kills a role and returns its pid once another has taken its place."""
+    old = ca.roles()[role]
+    os.kill(old, number)
+    wait_until(lambda: ca.roles().get(role, old) != old, 15, f"a new {role}")
+    return old
+
+
+def serial_of(pem):
+    """Content octets of a certificate's serial, lower-case hex, as URLs have it."""
+    printed = run("openssl", "x509", "-noout", "-serial", data=pem.encode()).stdout
+    return printed.strip().partition("=")[2].lower()
+
+
+def now():
+    return time.time()
+
+
+__all__ = ["CA", "Response", "children", "kill_role", "serial_of", "now"]
