@@ -31,7 +31,7 @@ static int scan_certificate(void *arg, const struct store_row *row, struct error
 	if (r->no_revocation)
 		return 0;
 	/* An entry stays through one list issued after the certificate's end: RFC 5280 section 3.3. */
-	if (scan->plan->previous_update_s > r->not_after_s)
+	if (scan->plan->previous_update_s > r->not_after_s && scan->plan->previous_update_s > r->revoked_ms / 1000)
 		return 0;
 	struct ca_crl_entry entry = { r->serial, r->revoked_ms / 1000, (unsigned)r->reason, r->invalidity_s };
 	return scan->take(scan->arg, &entry, err);

@@ -1,0 +1,165 @@
+#include "ca-core/health.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#define DAY_S ((int64_t)24 * 3600)
+#define OFFLINE_CRL_WARNING_S (30 * DAY_S) /* a list that people have to carry needs time */
+#define ISSUER_END_WARNING_S (365 * DAY_S)
+#define TEXT_SIZE 256
+
+/* The message and the texts that it borrows. */
+struct report {
+	struct message_health m;
+	char warnings[MESSAGE_WARNINGS_MAX][TEXT_SIZE];
+	char counters[MESSAGE_COUNTERS_MAX][TEXT_SIZE];
+};
+
+__attribute__((format(printf, 2, 3))) static void warn(struct report *r, const char *fmt, ...)
+{
+	if (r->m.warning_count == MESSAGE_WARNINGS_MAX)
+		return;
+	char *text = r->warnings[r->m.warning_count];
+	va_list args;
+	va_start(args, fmt);
+	(void)vsnprintf(text, TEXT_SIZE, fmt, args);
+	va_end(args);
+	r->m.warnings[r->m.warning_count++] = bytes_of(text);
+}
+
+/* name{label="value"}; label NULL: name alone. */
+static void count(struct report *r, const char *name, const char *label, const char *value, uint64_t number)
+{
+	if (r->m.counter_count == MESSAGE_COUNTERS_MAX)
+		return;
+	char *text = r->counters[r->m.counter_count];
+	if (label)
+		(void)snprintf(text, TEXT_SIZE, "%s{%s=\"%s\"}", name, label, value);
+	else
+		(void)snprintf(text, TEXT_SIZE, "%s", name);
+	r->m.counters[r->m.counter_count].name = bytes_of(text);
+	r->m.counters[r->m.counter_count++].value = number;
+}
+
+/* ---- tokens ---- */
+
+static void add_tokens(struct ca *ca, struct report *r)
+{
+	for (size_t i = 0; i < ca->token_count && r->m.token_count < MESSAGE_TOKENS_MAX; i++) {
+		struct ca_token *t = &ca->tokens[i];
+		struct hsm_token *open = atomic_load(&t->token);
+		const char *state = t->pin_refused ? "pin-refused"
+				    : open         ? hsm_token_state_name(hsm_token_state(open))
+				    : t->pin       ? "down"
+						   : "offline";
+		uint64_t signatures = open ? hsm_token_signatures(open) : 0;
+		r->m.tokens[r->m.token_count].name = bytes_of(t->config->name);
+		r->m.tokens[r->m.token_count].state = bytes_of(state);
+		r->m.tokens[r->m.token_count++].signatures = signatures;
+		if (strcmp(state, "up") != 0 && strcmp(state, "offline") != 0)
+			warn(r, "token %s is %s", t->config->name, state);
+		count(r, "chancery_token_signatures_total", "token", t->config->name, signatures);
+	}
+}
+
+/* ---- issuers and their lists ---- */
+
+static void add_issuer(struct ca_issuer *issuer, int64_t now_s, struct report *r)
+{
+	const char *name = issuer->config->name;
+	char time[CLOCK_TEXT_SIZE];
+	int64_t until_s = atomic_load(&issuer->crl_next_update_s);
+	bool ours = issuer->token && issuer->token->pin;
+	if (!issuer->certified) {
+		warn(r, "issuer %s has no certificate in this store", name);
+		return;
+	}
+	if (issuer->info.not_after_s < now_s)
+		warn(r, "the certificate of issuer %s has ended", name);
+	else if (issuer->info.not_after_s - now_s < ISSUER_END_WARNING_S)
+		warn(r, "the certificate of issuer %s ends at %s", name, clock_rfc3339(issuer->info.not_after_s, time));
+	if (until_s < now_s)
+		warn(r, "the revocation list of issuer %s %s", name, until_s ? "has ended" : "is missing");
+	else if (!ours && until_s - now_s < OFFLINE_CRL_WARNING_S)
+		warn(r, "the revocation list of issuer %s is good until %s: sign a new one with its token", name,
+		     clock_rfc3339(until_s, time));
+	count(r, "chancery_crl_number", "issuer", name, atomic_load(&issuer->crl_number));
+	count(r, "chancery_crl_next_update_seconds", "issuer", name, (uint64_t)(until_s > 0 ? until_s : 0));
+}
+
+/* Every issuer that a requester's profile names can sign now. */
+static bool can_sign(struct ca *ca)
+{
+	struct error ignored = ERR_INIT;
+	for (size_t i = 0; i < ca->config->profile_count; i++) {
+		const struct ca_profile *profile = &ca->config->profiles[i];
+		struct ca_issuer *issuer = ca_issuer_find(ca, bytes_of(profile->issuer));
+		if (!profile->internal && (!issuer || !ca_issuer_signer(issuer, &ignored)))
+			return false;
+	}
+	return true;
+}
+
+/* ---- the store ---- */
+
+static enum store_state add_store(struct ca *ca, struct report *r)
+{
+	struct store_status s;
+	store_status(ca->store, &s);
+	r->m.store_state = bytes_of(store_state_name(s.state));
+	r->m.certificates = s.certificates;
+	if (s.state == STORE_LOW)
+		warn(r, "the store is full: new certificates are refused, revocation goes on");
+	if (s.state == STORE_BROKEN)
+		warn(r, "the store is broken: see the log, run `chancery store check`");
+	if (s.unfinished)
+		count(r, "chancery_serials_unfinished", NULL, NULL, s.unfinished);
+	count(r, "chancery_certificates", NULL, NULL, s.certificates);
+	count(r, "chancery_store_used_bytes", NULL, NULL, s.used_bytes);
+	count(r, "chancery_store_free_bytes", NULL, NULL, s.free_bytes);
+	count(r, "chancery_store_commits_total", NULL, NULL, s.commits);
+	count(r, "chancery_store_batches_total", NULL, NULL, s.batches);
+	return s.state;
+}
+
+/* ---- counters ---- */
+
+static void add_counters(struct ca *ca, struct report *r)
+{
+	struct ca_counters *c = &ca->counters;
+	for (size_t i = 0; i < ca->config->profile_count; i++)
+		if (!ca->config->profiles[i].internal)
+			count(r, "chancery_certificates_issued_total", "profile", ca->config->profiles[i].name,
+			      atomic_load(&c->issued[i]));
+	count(r, "chancery_requests_repeated_total", NULL, NULL, atomic_load(&c->again));
+	count(r, "chancery_revocations_total", NULL, NULL, atomic_load(&c->revoked));
+	count(r, "chancery_crls_total", NULL, NULL, atomic_load(&c->crls));
+	count(r, "chancery_crl_milliseconds_total", NULL, NULL, atomic_load(&c->crl_ms));
+	count(r, "chancery_audit_heads_total", NULL, NULL, atomic_load(&c->heads));
+	for (size_t i = 0; i < ERR_CODE_COUNT; i++)
+		if (atomic_load(&c->refused[i]))
+			count(r, "chancery_requests_refused_total", "code", err_class((enum err_code)i)->slug,
+			      atomic_load(&c->refused[i]));
+}
+
+int ca_health(struct ca *ca, const struct ca_health_extra *extra, struct buf *out, struct error *err)
+{
+	auto_free struct report *r = calloc(1, sizeof(*r));
+	if (!r)
+		return err_set(err, ERR_INTERNAL, "no memory for a report");
+	int64_t now_ms = ca_now_ms(ca);
+	struct error clock_error = ERR_INIT;
+	bool clock_right = ca_clock_check(ca, now_ms, &clock_error) == 0;
+	if (!clock_right)
+		warn(r, "%s", clock_error.message);
+	add_tokens(ca, r);
+	for (size_t i = 0; i < ca->issuer_count; i++)
+		add_issuer(&ca->issuers[i], now_ms / 1000, r);
+	enum store_state store = add_store(ca, r);
+	r->m.ready = clock_right && store == STORE_OK && can_sign(ca);
+	count(r, "chancery_signer_queue_length", NULL, NULL, extra->queue_length);
+	count(r, "chancery_signer_in_flight", NULL, NULL, extra->in_flight);
+	add_counters(ca, r);
+	message_health_write(&r->m, out);
+	return 0;
+}
