@@ -285,8 +285,6 @@ static int revoke_unfinished(struct change *c, struct error *err)
 	if (c->nothing_to_do)
 		return 0;
 	auto_buf encoded = BUF_INIT;
-	if (!record.issuer.len)
-		record.issuer = bytes_of("*");
 	record.revoked_ms = c->now_ms;
 	record_unfinished_encode(&record, &encoded);
 	store_expect_version(c->batch, STORE_UNFINISHED, c->request->serial, version);
