@@ -2,99 +2,109 @@
 
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
-#include <openssl/err.h>
-#include <openssl/param_build.h>
+#include <openssl/params.h>
 #include <pthread.h>
 #include <stdio.h>
 
 #include "base/der.h"
 #include "base/ossl.h"
 
-/* ---- the fixed forms ----
- * An spki is accepted only if it is, octet for octet, one of these headers followed by a
- * key of the right length. RFC 3279 section 2.3.1, RFC 5480 section 2.1.1, RFC 8410 section 4. */
+#define RSA_EXPONENT 65537
 
-struct fixed_form {
+static const uint8_t oid_rsa[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01 };
+static const uint8_t oid_ec[] = { 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01 };
+static const uint8_t oid_ed25519[] = { 0x2b, 0x65, 0x70 };
+static const uint8_t oid_p256[] = { 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07 };
+static const uint8_t oid_p384[] = { 0x2b, 0x81, 0x04, 0x00, 0x22 };
+static const uint8_t oid_p521[] = { 0x2b, 0x81, 0x04, 0x00, 0x23 };
+#define ALL(array) BYTES((array), sizeof(array))
+
+struct curve {
 	enum ca_key_type type;
 	unsigned bits;
-	size_t header_len, point_len;
-	uint8_t header[32];
+	size_t coordinate; /* octets */
+	struct bytes oid;
+	int nid;
+	const char *group; /* OpenSSL's name */
 };
-
-static const struct fixed_form forms[] = {
-	{ CA_KEY_P256, 256, 26, 65, { 0x30, 0x59, 0x30, 0x13, 6,    7,    0x2a, 0x86, 0x48, 0xce, 0x3d, 2,    1,
-				      6,    8,    0x2a, 0x86, 0x48, 0xce, 0x3d, 3,    1,    7,    3,    0x42, 0 } },
-	{ CA_KEY_P384, 384, 23, 97, { 0x30, 0x76, 0x30, 0x10, 6,    7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2,
-				      1,    6,    5,    0x2b, 0x81, 4, 0,    0x22, 3,    0x62, 0 } },
-	{ CA_KEY_P521, 521, 25, 133, { 0x30, 0x81, 0x9b, 0x30, 0x10, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2,
-				       1,    6,    5,    0x2b, 0x81, 4, 0, 0x23, 3,    0x81, 0x86, 0 } },
-	{ CA_KEY_ED25519, 256, 12, 32, { 0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0 } },
+static const struct curve curves[] = {
+	{ CA_KEY_P256, 256, 32, { oid_p256, sizeof(oid_p256) }, NID_X9_62_prime256v1, "prime256v1" },
+	{ CA_KEY_P384, 384, 48, { oid_p384, sizeof(oid_p384) }, NID_secp384r1, "secp384r1" },
+	{ CA_KEY_P521, 521, 66, { oid_p521, sizeof(oid_p521) }, NID_secp521r1, "secp521r1" },
 };
+#define CURVE_COUNT (sizeof(curves) / sizeof(curves[0]))
 
-static bool fits_form(const struct fixed_form *form, struct bytes spki)
+/* Made once, immutable from then on: to make a group costs more than to verify with it. */
+static pthread_once_t groups_once = PTHREAD_ONCE_INIT;
+static EC_GROUP *groups[CURVE_COUNT];
+
+static void make_groups(void)
 {
-	return spki.len == form->header_len + form->point_len && memcmp(spki.data, form->header, form->header_len) == 0;
+	for (size_t i = 0; i < CURVE_COUNT; i++)
+		groups[i] = EC_GROUP_new_by_curve_name(curves[i].nid);
 }
 
-/* ---- curves ---- */
-
-/* Made once, read-only afterwards: a group costs more to make than a signature to verify. */
-static struct {
-	EC_GROUP *groups[3];
-	pthread_once_t once;
-} curves = { .once = PTHREAD_ONCE_INIT };
-
-static void make_curves(void)
+static int malformed(struct error *err, const char *why)
 {
-	static const int names[] = { NID_X9_62_prime256v1, NID_secp384r1, NID_secp521r1 };
-	for (size_t i = 0; i < 3; i++)
-		curves.groups[i] = EC_GROUP_new_by_curve_name(names[i]);
+	(void)err_set(err, ERR_BAD_CSR, "the public key is malformed: %s", why);
+	return err_about(err, "key", NULL, "one SubjectPublicKeyInfo in DER");
 }
 
-static const EC_GROUP *curve_of(enum ca_key_type type)
+static int weak(struct error *err, const char *why)
 {
-	(void)pthread_once(&curves.once, make_curves);
-	switch (type) {
-	case CA_KEY_P256:
-		return curves.groups[0];
-	case CA_KEY_P384:
-		return curves.groups[1];
-	case CA_KEY_P521:
-		return curves.groups[2];
-	case CA_KEY_RSA:
-	case CA_KEY_ED25519:
-		break;
+	(void)err_set(err, ERR_WEAK_KEY, "the key is not accepted: %s", why);
+	return err_about(err, "key", NULL,
+			 "RSA of 2048, 3072 or 4096 bits with exponent 65537; P-256, P-384, P-521; Ed25519");
+}
+
+/* ---- elliptic curves ---- */
+
+static int check_on_curve(size_t curve, struct bytes point, struct error *err)
+{
+	(void)pthread_once(&groups_once, make_groups);
+	EC_POINT *p = groups[curve] ? EC_POINT_new(groups[curve]) : NULL;
+	if (!p)
+		return err_set(err, ERR_INTERNAL, "no memory for a point of curve %s", curves[curve].group);
+	/* Refuses coordinates outside the field and what does not satisfy the curve's equation. */
+	bool on_curve = EC_POINT_oct2point(groups[curve], p, point.data, point.len, NULL) == 1;
+	EC_POINT_free(p);
+	if (on_curve)
+		return 0;
+	ERR_clear_error();
+	return weak(err, "the point is not on its curve");
+}
+
+static int parse_point(size_t curve, struct bytes point, struct error *err)
+{
+	size_t expected = 1 + 2 * curves[curve].coordinate;
+	if (point.len == 1 && point.data[0] == 0)
+		return weak(err, "the point is the one at infinity");
+	if (point.len && (point.data[0] == 2 || point.data[0] == 3))
+		return weak(err, "the point is compressed; write it uncompressed (RFC 5480 section 2.2)");
+	if (point.len != expected || point.data[0] != 4)
+		return malformed(err, "the point has not the length or form of its curve");
+	return check_on_curve(curve, point, err);
+}
+
+static int parse_ec(struct der *parameters, struct bytes bits, struct ca_key *key, struct error *err)
+{
+	if (der_peek(parameters) == DER_SEQUENCE)
+		return weak(err, "the curve is given by explicit parameters; name it (RFC 5480 section 2.1.1)");
+	struct bytes oid = der_oid(parameters);
+	if (!der_done(parameters))
+		return malformed(err, "the curve is not named by one object identifier");
+	size_t curve = 0;
+	while (curve < CURVE_COUNT && !bytes_equal(curves[curve].oid, oid))
+		curve++;
+	if (curve == CURVE_COUNT) {
+		char text[80], why[128];
+		(void)snprintf(why, sizeof(why), "its curve (%s) is not served", der_oid_text(oid, text, sizeof(text)));
+		return weak(err, why);
 	}
-	return NULL;
-}
-
-CLEANUP_POINTER(ec_point, EC_POINT, EC_POINT_free)
-#define auto_ec_point CLEANUP(ec_point_cleanup) EC_POINT
-
-static int weak(struct error *err, const char *why, const char *allowed)
-{
-	(void)err_set(err, ERR_WEAK_KEY, "the public key is not accepted: %s", why);
-	return err_about(err, "publicKey", NULL, allowed);
-}
-
-#define ALLOWED "RSA 2048, 3072 or 4096 with exponent 65537, P-256, P-384, P-521, Ed25519"
-
-/* oct2point checks that the coordinates are in the field and on the curve. These curves have
- * cofactor 1: a point on the curve that is not at infinity is of full order. */
-static int check_point(const struct ca_key *key, struct error *err)
-{
-	const EC_GROUP *group = curve_of(key->type);
-	auto_ec_point *point = group ? EC_POINT_new(group) : NULL;
-	if (!point)
-		return err_openssl(err, ERR_INTERNAL, "no memory for a point");
-	if (key->point.data[0] != 4)
-		return weak(err, "its point is not in uncompressed form", ALLOWED);
-	if (EC_POINT_oct2point(group, point, key->point.data, key->point.len, NULL) != 1 ||
-	    EC_POINT_is_at_infinity(group, point)) {
-		ERR_clear_error();
-		return weak(err, "its point is not on the curve", ALLOWED);
-	}
-	return 0;
+	key->type = curves[curve].type;
+	key->bits = curves[curve].bits;
+	key->point = bits;
+	return parse_point(curve, bits, err);
 }
 
 /* ---- RSA ---- */
@@ -102,158 +112,150 @@ static int check_point(const struct ca_key *key, struct error *err)
 static unsigned bit_length(struct bytes number)
 {
 	unsigned bits = (unsigned)number.len * 8;
-	for (uint8_t top = number.data[0]; !(top & 0x80); top = (uint8_t)(top << 1))
+	for (unsigned mask = 0x80; number.len && mask && !(number.data[0] & mask); mask >>= 1)
 		bits--;
 	return bits;
 }
 
-/* SEQUENCE { SEQUENCE { rsaEncryption, NULL }, BIT STRING { SEQUENCE { modulus, exponent } } } */
-static int parse_rsa(struct der *spki, struct ca_key *key, struct error *err)
+static int check_modulus(const struct ca_key *key, struct error *err)
 {
-	struct bytes bits = der_bit_string(spki);
-	struct der outer = der_of(bits), numbers;
-	der_enter(&outer, DER_SEQUENCE, &numbers);
-	struct bytes modulus = der_integer(&numbers), exponent = der_integer(&numbers);
-	if (!der_done(&numbers) || !der_done(&outer) || !der_done(spki))
-		return err_set(err, ERR_BAD_CSR, "the RSA public key is not two integers in DER");
-	if ((modulus.data[0] & 0x80) || (exponent.data[0] & 0x80))
-		return weak(err, "its RSA modulus or exponent is negative", ALLOWED);
-	if (modulus.len > 1 && modulus.data[0] == 0)
+	char why[96];
+	if (!(key->modulus.data[key->modulus.len - 1] & 1))
+		return weak(err, "the RSA modulus is even");
+	if (key->bits == 2048 || key->bits == 3072 || key->bits == 4096)
+		return 0;
+	(void)snprintf(why, sizeof(why), "the RSA modulus has %u bits; 2048, 3072 and 4096 are served", key->bits);
+	return weak(err, why);
+}
+
+static int parse_rsa(struct der *parameters, struct bytes bits, struct ca_key *key, struct error *err)
+{
+	struct der outer = der_of(bits), content;
+	if (der_take(parameters, DER_NULL).len != 0 || !der_done(parameters))
+		return malformed(err, "the parameters of an RSA key are not NULL (RFC 3279 section 2.3.1)");
+	der_enter(&outer, DER_SEQUENCE, &content);
+	struct bytes modulus = der_integer(&content), exponent = der_integer(&content);
+	if (!der_done(&content) || !der_done(&outer))
+		return malformed(err, "an RSA key is two integers in a sequence");
+	if ((modulus.data[0] | exponent.data[0]) & 0x80)
+		return malformed(err, "an RSA key has a negative number");
+	if (modulus.data[0] == 0)
 		modulus = BYTES(modulus.data + 1, modulus.len - 1);
-	key->bits = modulus.data[0] ? bit_length(modulus) : 0;
+	if (modulus.len == 0)
+		return weak(err, "the RSA modulus is zero");
+	key->type = CA_KEY_RSA;
 	key->modulus = modulus;
-	if (key->bits != 2048 && key->bits != 3072 && key->bits != 4096) {
-		char why[64];
-		(void)snprintf(why, sizeof(why), "its RSA modulus has %u bits", key->bits);
-		return weak(err, why, ALLOWED);
-	}
-	if (exponent.len != 3 || memcmp(exponent.data, "\x01\x00\x01", 3) != 0)
-		return weak(err, "its RSA exponent is not 65537", ALLOWED);
-	if (!(modulus.data[modulus.len - 1] & 1))
-		return weak(err, "its RSA modulus is even", ALLOWED);
-	key->exponent = 65537;
+	key->bits = bit_length(modulus);
+	if (check_modulus(key, err))
+		return -1;
+	if (!bytes_equal(exponent, BYTES("\x01\x00\x01", 3)))
+		return weak(err, "the RSA exponent is not 65537");
+	key->exponent = RSA_EXPONENT;
 	return 0;
 }
 
-/* ---- anything else: only to say what it is ---- */
+/* ---- any ---- */
 
-static const uint8_t rsa_oid[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 1, 1 };
-static const uint8_t ec_oid[] = { 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1 };
-
-static int refuse_ec(struct der *algorithm, struct error *err)
+static int parse_ed25519(const struct der *parameters, struct bytes bits, struct ca_key *key, struct error *err)
 {
-	struct bytes content;
-	int tag = der_any(algorithm, &content, NULL);
-	if (tag == DER_SEQUENCE)
-		return weak(err, "its curve is given by explicit parameters", ALLOWED);
-	char name[64] = "?";
-	if (tag == DER_OID)
-		(void)der_oid_text(content, name, sizeof(name));
-	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
-		if (memmem(forms[i].header, forms[i].header_len, content.data, content.len) && tag == DER_OID)
-			return weak(err, "its point has not the length of an uncompressed point of its curve", ALLOWED);
-	char why[128];
-	(void)snprintf(why, sizeof(why), "its curve (%s) is not one of those", name);
-	return weak(err, why, ALLOWED);
+	if (!der_done(parameters) || bits.len != 32)
+		return malformed(err, "an Ed25519 key is 32 octets, without parameters (RFC 8410 section 3)");
+	key->type = CA_KEY_ED25519;
+	key->bits = 256;
+	key->point = bits;
+	return 0;
 }
 
-static int parse_other(struct bytes spki, struct ca_key *key, struct error *err)
+static int parse_by_type(struct bytes oid, struct der *parameters, struct bytes bits, struct ca_key *key,
+			 struct error *err)
 {
-	struct der outer = der_of(spki), content, algorithm;
-	der_enter(&outer, DER_SEQUENCE, &content);
-	der_enter(&content, DER_SEQUENCE, &algorithm);
-	struct bytes oid = der_oid(&algorithm);
-	if (outer.failed || content.failed || algorithm.failed || outer.left.len)
-		return err_set(err, ERR_BAD_CSR, "the public key is not one SubjectPublicKeyInfo in DER");
-	if (bytes_equal(oid, BYTES(rsa_oid, sizeof(rsa_oid)))) {
-		struct bytes null = der_take(&algorithm, DER_NULL);
-		if (!der_done(&algorithm) || null.len)
-			return err_set(err, ERR_BAD_CSR, "the RSA public key's parameters are not NULL");
-		key->type = CA_KEY_RSA;
-		return parse_rsa(&content, key, err);
-	}
-	if (bytes_equal(oid, BYTES(ec_oid, sizeof(ec_oid))))
-		return refuse_ec(&algorithm, err);
-	char name[64], why[128];
-	(void)snprintf(why, sizeof(why), "its type (%s) is not served", der_oid_text(oid, name, sizeof(name)));
-	return weak(err, why, ALLOWED);
+	if (bytes_equal(oid, ALL(oid_ec)))
+		return parse_ec(parameters, bits, key, err);
+	if (bytes_equal(oid, ALL(oid_rsa)))
+		return parse_rsa(parameters, bits, key, err);
+	if (bytes_equal(oid, ALL(oid_ed25519)))
+		return parse_ed25519(parameters, bits, key, err);
+	char text[80], why[128];
+	(void)snprintf(why, sizeof(why), "its algorithm (%s) is not served", der_oid_text(oid, text, sizeof(text)));
+	return weak(err, why);
 }
 
 int ca_key_parse(struct bytes spki, struct ca_key *key, struct error *err)
 {
+	struct der outer = der_of(spki), content, algorithm;
 	*key = (struct ca_key){ .spki = spki };
+	der_enter(&outer, DER_SEQUENCE, &content);
+	der_enter(&content, DER_SEQUENCE, &algorithm);
+	struct bytes oid = der_oid(&algorithm), bits = der_bit_string(&content);
+	if (!der_done(&content) || !der_done(&outer) || algorithm.failed)
+		return malformed(err, outer.failed       ? outer.failed
+				      : content.failed   ? content.failed
+				      : algorithm.failed ? algorithm.failed
+							 : "bytes stand behind it");
+	if (parse_by_type(oid, &algorithm, bits, key, err))
+		return -1;
 	sha256(spki.data, spki.len, key->spki_hash);
-	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-		if (!fits_form(&forms[i], spki))
-			continue;
-		key->type = forms[i].type;
-		key->bits = forms[i].bits;
-		key->point = BYTES(spki.data + forms[i].header_len, forms[i].point_len);
-		return key->type == CA_KEY_ED25519 ? 0 : check_point(key, err);
-	}
-	return parse_other(spki, key, err);
-}
-
-/* ---- EVP ---- */
-
-/* The key is built from its parts: OpenSSL's decoder would cost more than a verification. */
-static EVP_PKEY *evp_from(OSSL_LIB_CTX *libctx, const char *type, OSSL_PARAM *params)
-{
-	auto_evp_pkey_ctx *ctx = EVP_PKEY_CTX_new_from_name(libctx, type, NULL);
-	EVP_PKEY *pkey = NULL;
-	if (!ctx || EVP_PKEY_fromdata_init(ctx) != 1 || EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_PUBLIC_KEY, params) != 1)
-		return NULL;
-	return pkey;
-}
-
-static EVP_PKEY *evp_rsa(OSSL_LIB_CTX *libctx, const struct ca_key *key)
-{
-	auto_bignum *n = BN_bin2bn(key->modulus.data, (int)key->modulus.len, NULL);
-	auto_bignum *e = BN_new();
-	OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
-	OSSL_PARAM *params = NULL;
-	if (n && e && builder && BN_set_word(e, key->exponent) == 1 &&
-	    OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, n) == 1 &&
-	    OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, e) == 1)
-		params = OSSL_PARAM_BLD_to_param(builder);
-	EVP_PKEY *pkey = params ? evp_from(libctx, "RSA", params) : NULL;
-	OSSL_PARAM_free(params);
-	OSSL_PARAM_BLD_free(builder);
-	return pkey;
-}
-
-static EVP_PKEY *evp_ec(OSSL_LIB_CTX *libctx, const struct ca_key *key)
-{
-	const char *group = key->type == CA_KEY_P256 ? "P-256" : key->type == CA_KEY_P384 ? "P-384" : "P-521";
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, (char *)group, 0),
-		OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, (void *)key->point.data, key->point.len),
-		OSSL_PARAM_construct_end(),
-	};
-	return evp_from(libctx, "EC", params);
-}
-
-EVP_PKEY *ca_key_evp(OSSL_LIB_CTX *libctx, const struct ca_key *key, struct error *err)
-{
-	EVP_PKEY *pkey = NULL;
-	if (key->type == CA_KEY_RSA)
-		pkey = evp_rsa(libctx, key);
-	else if (key->type == CA_KEY_ED25519)
-		pkey = EVP_PKEY_new_raw_public_key_ex(libctx, "ED25519", NULL, key->point.data, key->point.len);
-	else
-		pkey = evp_ec(libctx, key);
-	if (!pkey)
-		(void)err_openssl(err, ERR_BAD_CSR, "the public key cannot be used");
-	return pkey;
+	return 0;
 }
 
 char *ca_key_describe(const struct ca_key *key, char out[32])
 {
-	if (key->type == CA_KEY_RSA)
+	switch (key->type) {
+	case CA_KEY_RSA:
 		(void)snprintf(out, 32, "RSA %u", key->bits);
-	else if (key->type == CA_KEY_ED25519)
-		(void)snprintf(out, 32, "Ed25519");
-	else
+		break;
+	case CA_KEY_P256:
+	case CA_KEY_P384:
+	case CA_KEY_P521:
 		(void)snprintf(out, 32, "P-%u", key->bits);
+		break;
+	case CA_KEY_ED25519:
+		(void)snprintf(out, 32, "Ed25519");
+		break;
+	}
 	return out;
+}
+
+/* ---- as OpenSSL's key ---- */
+
+/* OpenSSL takes numbers in the machine's byte order. */
+static size_t native_order(struct bytes big_endian, uint8_t out[512])
+{
+	BIGNUM *n = BN_bin2bn(big_endian.data, (int)big_endian.len, NULL);
+	int len = n ? BN_bn2nativepad(n, out, (int)big_endian.len) : -1;
+	BN_free(n);
+	return len < 0 ? 0 : (size_t)len;
+}
+
+static EVP_PKEY *from_data(OSSL_LIB_CTX *libctx, const char *type, OSSL_PARAM *params, struct error *err)
+{
+	EVP_PKEY *pkey = NULL;
+	auto_evp_pkey_ctx *ctx = EVP_PKEY_CTX_new_from_name(libctx, type, "provider=default");
+	if (ctx && EVP_PKEY_fromdata_init(ctx) == 1 && EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_PUBLIC_KEY, params) == 1)
+		return pkey;
+	(void)err_openssl(err, ERR_BAD_CSR, "OpenSSL does not take the %s public key", type);
+	return NULL;
+}
+
+EVP_PKEY *ca_key_evp(OSSL_LIB_CTX *libctx, const struct ca_key *key, struct error *err)
+{
+	OSSL_PARAM params[3] = { OSSL_PARAM_END, OSSL_PARAM_END, OSSL_PARAM_END };
+	if (key->type == CA_KEY_RSA) {
+		uint8_t modulus[512];
+		unsigned exponent = key->exponent;
+		size_t len = key->modulus.len <= sizeof(modulus) ? native_order(key->modulus, modulus) : 0;
+		params[0] = OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_RSA_N, modulus, len);
+		params[1] = OSSL_PARAM_construct_uint(OSSL_PKEY_PARAM_RSA_E, &exponent);
+		return from_data(libctx, "RSA", params, err);
+	}
+	params[0] = OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, (void *)(uintptr_t)key->point.data,
+						      key->point.len);
+	if (key->type == CA_KEY_ED25519)
+		return from_data(libctx, "ED25519", params, err);
+	size_t curve = 0;
+	while (curve < CURVE_COUNT - 1 && curves[curve].type != key->type)
+		curve++;
+	params[1] =
+		OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, (char *)(uintptr_t)curves[curve].group, 0);
+	return from_data(libctx, "EC", params, err);
 }

@@ -38,8 +38,8 @@ void ca_names_free(struct ca_names *names);
 int ca_names_add(struct ca_names *names, const struct ca_name *name, size_t max, struct error *err);
 
 /* A dNSName as it stands in a request: ASCII LDH labels of 1 to 63, 253 in all, A-labels
- * valid under IDNA2008 (libidn2), "*" only as the whole left-most label, no trailing dot,
- * not an address, not a URL, no NUL. Lower-cased. Says of each fault what it is (ERR_BAD_NAME). */
+ * valid under IDNA2008 (libidn2), "*" only as the whole left-most label before at least two
+ * others, no trailing dot, not an address, not a URL, no NUL. Lower-cased. Says of each fault what it is (ERR_BAD_NAME). */
 int ca_name_dns(struct bytes text, struct ca_name *out, struct error *err);
 /* 4 or 16 octets. IPv4-mapped IPv6 addresses are refused. */
 int ca_name_ip(struct bytes octets, struct ca_name *out, struct error *err);
@@ -54,5 +54,10 @@ int ca_name_parse(struct bytes printed, struct ca_name *out, struct error *err);
 /* True where the part of a wildcard behind "*." has at least two labels and is not a public
  * suffix (ICANN and private sections of the list). */
 bool ca_name_wildcard_base_allowed(const char *base);
+
+/* True for what the public DNS does not have: a single label, a top-level domain that is not in the ICANN
+ * section of the list, home.arpa; addresses for loopback, link-local and private use. Source: BR 4.2.2,
+ * RFC 6761, RFC 8375, RFC 1918, RFC 4193. */
+bool ca_name_is_internal(const struct ca_name *name);
 
 #endif

@@ -11,13 +11,15 @@
 enum { CA_ARC_CRL_AUDIT_HEAD = 1, CA_ARC_EKU_AUDIT = 2, CA_ARC_POLICIES = 3 };
 
 struct ca_oid {
-	const char *name;    /* "keyUsage" */
+	const char *name; /* "keyUsage" */
 	struct bytes content;
 };
 /* The name of a known OID ("challengePassword", "subjectAltName"), or NULL. Static. */
 const char *ca_oid_name(struct bytes content);
+/* The short name of an attribute of a subject ("CN", "O"), else as ca_oid_name, else NULL. Static. */
+const char *ca_oid_attribute_name(struct bytes content);
 
-/* Known OIDs by the names used in code: CA_OID(common_name) etc. */
+/* Known OIDs by the names used in code. */
 extern const struct ca_oid ca_oid_common_name, ca_oid_country, ca_oid_locality, ca_oid_state, ca_oid_organization,
 	ca_oid_serial_number, ca_oid_business_category, ca_oid_jurisdiction_country, ca_oid_jurisdiction_state,
 	ca_oid_jurisdiction_locality, ca_oid_email_address;
