@@ -16,23 +16,25 @@
 #define CA_CSR_NOT_COPIED_MAX 64
 
 struct ca_csr {
-	struct buf der;               /* owned: the request */
-	struct bytes info, subject;   /* CertificationRequestInfo, Name: whole elements, in der */
-	struct ca_key key;            /* borrows from der */
-	char common_name[65];         /* the last CN as UTF-8, or "" */
-	struct ca_names names;        /* of the SAN, canonical, merged; CN not yet added */
-	char *not_copied[CA_CSR_NOT_COPIED_MAX]; /* "subject O=Example", "extension keyUsage", "attribute challengePassword" (never its value) */
+	struct buf der;             /* owned: the request */
+	struct bytes info, subject; /* CertificationRequestInfo, Name: whole elements, in der */
+	struct ca_key key;          /* borrows from der */
+	char common_name[65];       /* the last CN as UTF-8, or "" */
+	struct ca_names names;      /* of the SAN, canonical, merged; CN not yet added */
+	/* "subject O=Example", "extension keyUsage", "attribute challengePassword" (never its value) */
+	char *not_copied[CA_CSR_NOT_COPIED_MAX];
 	size_t not_copied_count;
-	bool signature_needs_no_digest;
-	uint8_t sha256[32];           /* of der */
+	unsigned digest_bits;   /* of the signature: SHA-256, 384, 512; 0 for Ed25519 */
+	struct bytes signature; /* as X.509 carries it, in der */
+	uint8_t sha256[32];     /* of der */
 };
 
 /* Reads PEM (labels CERTIFICATE REQUEST, NEW CERTIFICATE REQUEST; exactly one block) or DER,
  * at most CA_CSR_MAX. Strict DER throughout. Refuses a certificate (with the remedy
  * `openssl x509 -x509toreq`), a private key (and says that it should be thrown away; the
  * bytes are overwritten in input's copy), CA:TRUE, unsupported SAN types, more than max_names.
- * Checks syntax and key form and how the key was made; the signature is checked by
- * ca_csr_verify. Codes: bad-csr, weak-algorithm, weak-key, bad-name, too-many-names, too-large. */
+ * Checks syntax and key form; how the key was made is ca_key_check_made_well's, the signature
+ * ca_csr_verify's to check. Codes: bad-csr, weak-algorithm, weak-key, bad-name, too-many-names, too-large. */
 struct ca_csr *ca_csr_parse(struct bytes input, size_t max_names, struct error *err);
 
 /* Proof of possession: the signature over info by the request's own key. ERR_BAD_SIGNATURE. */
