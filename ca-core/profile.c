@@ -8,317 +8,224 @@
 
 #define DAY_S ((int64_t)86400)
 #define DAYS_MAX 36500
-#define BACKDATE_MAX_S 86400 /* well inside the 48 hours of BR 7.1.2.7 */
-#define NO_REVOCATION_DAYS_MAX 7
+#define SHORT_LIVED_DAYS 7 /* BR 1.6.1: a short-lived certificate; RFC 9608 section 4 */
+#define BACKDATE_MAX_S 172800
 
-/* RFC 5280 section 4.2.1.3, named bits. */
+/* RFC 5280 4.2.1.3, named bits. */
 enum { DIGITAL_SIGNATURE = 1 << 0, KEY_ENCIPHERMENT = 1 << 2, KEY_CERT_SIGN = 1 << 5, CRL_SIGN = 1 << 6 };
 
-/* ---- the names of things ---- */
+/* ---- names of what there is ---- */
 
 const char *ca_kind_name(enum ca_kind kind)
 {
-	switch (kind) {
-	case CA_KIND_ROOT:
-		return "root";
-	case CA_KIND_INTERMEDIATE:
-		return "intermediate";
-	case CA_KIND_SERVER:
-		return "server";
-	case CA_KIND_CLIENT:
-		return "client";
-	case CA_KIND_PEER:
-		return "peer";
-	case CA_KIND_OCSP:
-		return "ocsp";
-	case CA_KIND_AUDIT:
-		return "audit";
-	}
-	return "unknown";
+	static const char *const names[CA_KIND_COUNT] = { "root", "intermediate",   "server", "client",
+							  "peer", "ocsp-responder", "audit" };
+	return (unsigned)kind < CA_KIND_COUNT ? names[kind] : "?";
 }
 
 const char *ca_validation_name(enum ca_validation validation)
 {
-	switch (validation) {
-	case CA_VALIDATION_NONE:
-		return "none";
-	case CA_VALIDATION_DOMAIN:
-		return "domain";
-	case CA_VALIDATION_ORGANIZATION:
-		return "organization";
-	case CA_VALIDATION_EXTENDED:
-		return "extended";
-	}
-	return "unknown";
+	static const char *const names[CA_VALIDATION_COUNT] = { "none", "domain", "organization", "extended" };
+	return (unsigned)validation < CA_VALIDATION_COUNT ? names[validation] : "?";
 }
 
-static bool is_ca(const struct ca_profile *p)
+const char *ca_waiver_name(unsigned n)
 {
-	return p->kind == CA_KIND_ROOT || p->kind == CA_KIND_INTERMEDIATE;
+	static const char *const names[CA_WAIVER_COUNT] = { "validity", "internal-names", "underscore" };
+	return n < CA_WAIVER_COUNT ? names[n] : NULL;
 }
 
-/* What requesters may get: the other kinds are the CA's own. */
-static bool is_leaf(const struct ca_profile *p)
-{
-	return p->kind == CA_KIND_SERVER || p->kind == CA_KIND_CLIENT || p->kind == CA_KIND_PEER;
-}
-
-static bool is_server(const struct ca_profile *p)
-{
-	return p->kind == CA_KIND_SERVER || p->kind == CA_KIND_PEER;
-}
-
-/* ---- defaults ---- */
+/* ---- defaults: PKI.md section 1's table ---- */
 
 void ca_profile_default(enum ca_kind kind, struct ca_profile *profile)
 {
 	static const struct {
 		unsigned days, days_max;
-	} lives[] = {
-		[CA_KIND_ROOT] = { 7305, 9131 },         /* 20 and 25 years */
-		[CA_KIND_INTERMEDIATE] = { 1826, 3652 }, /* 5 and 10 years */
-		[CA_KIND_SERVER] = { 90, 200 },
-		[CA_KIND_CLIENT] = { 90, 398 },
-		[CA_KIND_PEER] = { 90, 200 },
-		[CA_KIND_OCSP] = { 14, 31 },
-		[CA_KIND_AUDIT] = { 730, 1826 },
+	} lives[CA_KIND_COUNT] = {
+		[CA_KIND_ROOT] = { 7300, 9125 }, [CA_KIND_INTERMEDIATE] = { 1825, 3650 },
+		[CA_KIND_SERVER] = { 90, 200 },  [CA_KIND_CLIENT] = { 90, 398 },
+		[CA_KIND_PEER] = { 90, 200 },    [CA_KIND_OCSP] = { 14, 30 },
+		[CA_KIND_AUDIT] = { 730, 1825 },
 	};
-	*profile = (struct ca_profile){
-		.kind = kind,
-		.days = lives[kind].days,
-		.days_max = lives[kind].days_max,
-		.backdate_s = 300,
-		.names_max = 100,
-	};
-	profile->internal = !is_leaf(profile);
-	profile->validation = is_leaf(profile) ? CA_VALIDATION_DOMAIN : CA_VALIDATION_NONE;
-	profile->allow_hold = is_leaf(profile);
-	profile->common_name = profile->allow_wildcard = profile->allow_ip = is_server(profile);
+	*profile = (struct ca_profile){ .kind = kind, .names_max = 100, .backdate_s = 300 };
+	profile->days = lives[kind].days;
+	profile->days_max = lives[kind].days_max;
+	profile->key_encipherment = ca_kind_is_server(kind);
+	profile->common_name = ca_kind_is_server(kind);
+	profile->allow_wildcard = ca_kind_is_server(kind);
+	profile->allow_ip = ca_kind_is_server(kind);
+	profile->allow_email = kind == CA_KIND_CLIENT;
+	profile->validation = ca_kind_is_server(kind) ? CA_VALIDATION_DOMAIN : CA_VALIDATION_NONE;
+	profile->internal = ca_kind_is_ca(kind) || kind == CA_KIND_OCSP || kind == CA_KIND_AUDIT;
 }
 
-void ca_profile_clear(struct ca_profile *profile)
-{
-	for (size_t i = 0; i < CA_PROFILE_POLICIES_MAX; i++)
-		buf_free(&profile->policies[i]);
-	profile->policy_count = 0;
-	buf_free(&profile->key_usage);
-	buf_free(&profile->key_usage_rsa);
-	buf_free(&profile->ext_key_usage);
-	buf_free(&profile->basic_constraints);
-	buf_free(&profile->certificate_policies);
-	buf_free(&profile->no_rev_avail);
-}
+/* ---- checks ---- */
 
-/* ---- what a profile may say ---- */
-
-static int refuse(const struct ca_profile *p, const char *option, const char *why, struct error *err)
+__attribute__((format(printf, 3, 4))) static int wrong(const struct ca_profile *p, struct error *err, const char *fmt,
+						       ...)
 {
-	(void)err_set(err, ERR_CONFIG, "profile \"%s\": %s", p->name, why);
-	return err_about(err, option, NULL, NULL);
+	char why[256];
+	va_list args;
+	va_start(args, fmt);
+	(void)vsnprintf(why, sizeof(why), fmt, args);
+	va_end(args);
+	return err_set(err, ERR_CONFIG, "profile %s: %s", p->name, why);
 }
 
 static int check_life(const struct ca_profile *p, struct error *err)
 {
-	if (p->days_max < 1 || p->days_max > DAYS_MAX)
-		return refuse(p, "days-max", "days-max must be 1 to 36500", err);
-	if (p->days < 1 || p->days > p->days_max)
-		return refuse(p, "days", "days must be 1 to days-max", err);
-	if (p->backdate_s > BACKDATE_MAX_S || (int64_t)p->backdate_s >= (int64_t)p->days * DAY_S)
-		return refuse(p, "backdate-seconds", "backdate-seconds must be less than days, and at most 86400", err);
-	return 0;
-}
-
-/* Source: RFC 9608 section 4; PKI.md section 1. */
-static int check_revocation(const struct ca_profile *p, struct error *err)
-{
-	if (!p->revocation_none)
-		return 0;
-	if (!is_leaf(p))
-		return refuse(p, "revocation", "only server, client and peer certificates can be without revocation",
-			      err);
-	if (p->days_max > NO_REVOCATION_DAYS_MAX)
-		return refuse(p, "days-max", "without revocation days-max must be at most 7", err);
-	if (p->allow_hold)
-		return refuse(p, "allow-hold", "what has no revocation cannot be put on hold", err);
-	return 0;
-}
-
-static int check_names(const struct ca_profile *p, struct error *err)
-{
-	bool names = p->allow_wildcard || p->allow_ip || p->allow_underscore || p->allow_email || p->allow_uri;
-	if (p->names_max < 1 || p->names_max > CA_NAMES_MAX)
-		return refuse(p, "names-max", "names-max must be 1 to 1000", err);
-	if (!is_leaf(p) && (names || p->common_name))
-		return refuse(p, "kind", "a certificate of this kind carries no requester's names", err);
-	if (p->kind == CA_KIND_CLIENT && p->common_name)
-		return refuse(p, "common-name", "a client's common name is what the grant allows, not the first name",
-			      err);
-	return 0;
-}
-
-/* Source: BR 7.1.2.7.11 (digitalSignature alone is recommended), BR 6.3.2, EVG 3.2.2. */
-static int check_waivers(const struct ca_profile *p, struct error *err)
-{
-	const unsigned known = CA_WAIVER_VALIDITY | CA_WAIVER_INTERNAL_NAME | CA_WAIVER_KEY_ENCIPHERMENT;
-	if (p->waivers & ~known)
-		return refuse(p, "waivers", "waivers holds one that is not known", err);
-	if (p->waivers && !is_leaf(p))
-		return refuse(p, "waivers", "no rule that can be waived applies to this kind", err);
-	if (p->key_encipherment && !is_server(p))
-		return refuse(p, "key-encipherment", "only server and peer certificates may have keyEncipherment", err);
-	if (p->key_encipherment && !(p->waivers & CA_WAIVER_KEY_ENCIPHERMENT))
-		return refuse(p, "key-encipherment", "key-encipherment needs the waiver \"key-encipherment\"", err);
-	if (p->validation == CA_VALIDATION_EXTENDED &&
-	    (p->allow_wildcard || p->allow_ip || (p->waivers & CA_WAIVER_INTERNAL_NAME)))
-		return refuse(p, "validation", "extended validation knows no wildcards, addresses or internal names",
-			      err);
+	if (p->days < 1 || p->days_max < 1 || p->days_max > DAYS_MAX)
+		return wrong(p, err, "days and days-max are 1 to %d", DAYS_MAX);
+	if (p->days > p->days_max)
+		return wrong(p, err, "days (%u) is more than days-max (%u)", p->days, p->days_max);
+	if (p->backdate_s > BACKDATE_MAX_S)
+		return wrong(p, err, "backdate-seconds is at most %d (BR 7.1.2.7: 48 hours)", BACKDATE_MAX_S);
+	if (p->revocation_none && p->days_max > SHORT_LIVED_DAYS)
+		return wrong(p, err, "revocation none is for certificates of at most %d days (days-max is %u)",
+			     SHORT_LIVED_DAYS, p->days_max);
 	return 0;
 }
 
 static int check_kind(const struct ca_profile *p, struct error *err)
 {
-	if (!is_leaf(p) && !p->internal)
-		return refuse(p, "internal", "a profile of this kind is the CA's own: it must be internal", err);
-	if (!is_leaf(p) && p->validation != CA_VALIDATION_NONE)
-		return refuse(p, "validation", "a certificate of this kind has no validation", err);
-	if (p->kind == CA_KIND_ROOT && p->issuer[0])
-		return refuse(p, "issuer", "a root has no issuer but itself", err);
-	if (p->kind != CA_KIND_ROOT && !p->issuer[0])
-		return refuse(p, "issuer", "an issuer must be named", err);
+	bool own = ca_kind_is_ca(p->kind) || p->kind == CA_KIND_OCSP || p->kind == CA_KIND_AUDIT;
+	if (p->kind == CA_KIND_ROOT ? p->issuer[0] : !p->issuer[0])
+		return wrong(p, err,
+			     p->kind == CA_KIND_ROOT ? "a root signs itself and has no issuer" : "it names no issuer");
+	if (own && p->validation != CA_VALIDATION_NONE)
+		return wrong(p, err, "nothing is validated for kind %s; validation is none", ca_kind_name(p->kind));
+	if (own && !p->internal)
+		return wrong(p, err, "kind %s is the CA's own and not for requesters; internal is true",
+			     ca_kind_name(p->kind));
+	if (ca_kind_is_server(p->kind) && p->validation == CA_VALIDATION_NONE)
+		return wrong(p, err, "the names of kind %s are validated; validation is not none",
+			     ca_kind_name(p->kind));
+	if (ca_kind_is_ca(p->kind) && p->revocation_none)
+		return wrong(p, err, "a CA's certificate can be revoked; revocation is crl");
 	return 0;
 }
 
-/* The CA/Browser Forum's OIDs (BR 7.1.6.1) assert what only an unwaived profile keeps. */
-static bool asserts_compliance(struct bytes policy, enum ca_validation *validation)
+static int check_names(const struct ca_profile *p, struct error *err)
 {
-	static const struct {
-		uint8_t octets[6];
-		uint8_t len;
-		enum ca_validation validation;
-	} forum[] = {
-		{ { 0x67, 0x81, 0x0c, 1, 2, 1 }, 6, CA_VALIDATION_DOMAIN },
-		{ { 0x67, 0x81, 0x0c, 1, 2, 2 }, 6, CA_VALIDATION_ORGANIZATION },
-		{ { 0x67, 0x81, 0x0c, 1, 1 }, 5, CA_VALIDATION_EXTENDED },
-	};
-	for (size_t i = 0; i < sizeof(forum) / sizeof(forum[0]); i++)
-		if (bytes_equal(policy, BYTES(forum[i].octets, forum[i].len))) {
-			*validation = forum[i].validation;
-			return true;
-		}
-	return false;
+	if (p->names_max < 1 || p->names_max > CA_NAMES_MAX)
+		return wrong(p, err, "names-max is 1 to %d", CA_NAMES_MAX);
+	if (ca_kind_is_server(p->kind) && (p->allow_email || p->allow_uri))
+		return wrong(p, err, "a server's names are DNS names and addresses alone (BR 7.1.2.7.12)");
+	if (ca_kind_is_server(p->kind) && p->allow_underscore && !(p->waivers & CA_WAIVER_UNDERSCORE))
+		return wrong(p, err, "underscores in a server's name need the waiver \"underscore\"");
+	if (p->validation == CA_VALIDATION_EXTENDED && (p->allow_wildcard || p->allow_ip))
+		return wrong(p, err, "extended validation has no wildcards and no addresses (EVG 7.1.2.7.12)");
+	return 0;
 }
 
-static int check_policy(const struct ca_profile *p, size_t place, struct error *err)
+/* 2.25 (UUIDs) has numbers past 64 bits, which older verifiers refuse; 2.23.140.1 asserts compliance. */
+static int check_policy(const struct ca_profile *p, struct bytes oid, struct error *err)
 {
-	static const uint8_t any_policy[] = { 0x55, 0x1d, 0x20, 0x00 };
-	const uint8_t forum_prefix[] = { 0x67, 0x81, 0x0c, 1 }, uuid_arc = 2 * 40 + 25;
-	struct bytes policy = buf_bytes(&p->policies[place]);
-	enum ca_validation validation = CA_VALIDATION_NONE;
-	if (policy.len == 0)
-		return refuse(p, "policies", "policies holds an empty object identifier", err);
-	if (policy.data[0] == uuid_arc)
-		return refuse(p, "policies", "policies below 2.25 make older verifiers fail", err);
-	if (bytes_equal(policy, BYTES(any_policy, sizeof(any_policy))))
-		return refuse(p, "policies", "anyPolicy says nothing about a certificate", err);
-	for (size_t i = 0; i < place; i++)
-		if (bytes_equal(policy, buf_bytes(&p->policies[i])))
-			return refuse(p, "policies", "a policy stands twice", err);
-	if (p->kind == CA_KIND_INTERMEDIATE || policy.len < sizeof(forum_prefix) ||
-	    memcmp(policy.data, forum_prefix, sizeof(forum_prefix)) != 0)
-		return 0;
-	if (!asserts_compliance(policy, &validation) || validation != p->validation || p->kind != CA_KIND_SERVER)
-		return refuse(p, "policies", "this CA/Browser Forum policy does not fit the kind or the validation",
-			      err);
-	if (p->waivers || p->test || p->internal)
-		return refuse(p, "policies", "a CA/Browser Forum policy asserts compliance: no waivers with it", err);
+	static const uint8_t uuid_arc[] = { 0x69 };
+	static const uint8_t forum[] = { 0x67, 0x81, 0x0c, 0x01 };
+	char text[80];
+	if (oid.len >= sizeof(uuid_arc) && memcmp(oid.data, uuid_arc, sizeof(uuid_arc)) == 0)
+		return wrong(p, err, "policy %s is below 2.25, which older verifiers cannot read",
+			     der_oid_text(oid, text, sizeof(text)));
+	if (oid.len >= sizeof(forum) && memcmp(oid.data, forum, sizeof(forum)) == 0 && (p->waivers || p->test))
+		return wrong(p, err,
+			     "policy %s asserts compliance with the Baseline Requirements; this profile has waivers",
+			     der_oid_text(oid, text, sizeof(text)));
 	return 0;
 }
 
 static int check_policies(const struct ca_profile *p, struct error *err)
 {
 	if (p->policy_count > CA_PROFILE_POLICIES_MAX)
-		return refuse(p, "policies", "policies holds more than 8", err);
-	if (p->policy_count && !is_leaf(p) && p->kind != CA_KIND_INTERMEDIATE)
-		return refuse(p, "policies", "a certificate of this kind carries no policies", err);
-	for (size_t i = 0; i < p->policy_count; i++)
-		if (check_policy(p, i, err))
+		return wrong(p, err, "it has more than %d policies", CA_PROFILE_POLICIES_MAX);
+	if (p->policy_count && (p->kind == CA_KIND_ROOT || p->kind == CA_KIND_OCSP || p->kind == CA_KIND_AUDIT))
+		return wrong(p, err, "kind %s carries no policies", ca_kind_name(p->kind));
+	for (size_t i = 0; i < p->policy_count; i++) {
+		if (check_policy(p, buf_bytes(&p->policies[i]), err))
 			return -1;
+		for (size_t other = 0; other < i; other++)
+			if (bytes_equal(buf_bytes(&p->policies[i]), buf_bytes(&p->policies[other])))
+				return wrong(p, err, "a policy stands twice (RFC 5280 section 4.2.1.4)");
+	}
 	return 0;
 }
 
-/* ---- constants, encoded once ---- */
+/* ---- encoding what never changes ---- */
 
-/* Closes an Extension begun at mark, whose value begins at value. */
-static void end_extension(struct buf *out, size_t mark, size_t value)
+/* value: the DER inside extnValue. */
+static void add_extension(struct buf *out, const struct ca_oid *oid, bool critical, struct bytes value)
 {
-	der_wrap(out, value, DER_OCTET_STRING);
-	der_wrap(out, mark, DER_SEQUENCE);
-}
-
-static size_t begin_extension(struct buf *out, const struct ca_oid *oid, bool critical)
-{
-	buf_clear(out);
+	size_t mark = der_mark(out);
 	der_add_oid(out, oid->content);
 	if (critical)
 		der_add_boolean_true(out);
-	return der_mark(out);
+	der_add(out, DER_OCTET_STRING, value);
+	der_wrap(out, mark, DER_SEQUENCE);
 }
 
 static void encode_key_usage(struct buf *out, uint16_t bits)
 {
-	size_t value = begin_extension(out, &ca_oid_key_usage, true);
-	der_add_named_bits(out, bits);
-	end_extension(out, 0, value);
+	auto_buf value = BUF_INIT;
+	der_add_named_bits(&value, bits);
+	add_extension(out, &ca_oid_key_usage, true, buf_bytes(&value));
+	out->failed = out->failed || value.failed;
 }
 
-static void encode_basic_constraints(const struct ca_profile *p, struct buf *out)
+static void encode_key_usages(struct ca_profile *p)
 {
-	size_t value = begin_extension(out, &ca_oid_basic_constraints, true);
-	der_add_boolean_true(out);
-	if (p->kind == CA_KIND_INTERMEDIATE)
-		der_add_number(out, 0);
-	der_wrap(out, value, DER_SEQUENCE);
-	end_extension(out, 0, value);
+	uint16_t bits = ca_kind_is_ca(p->kind) ? KEY_CERT_SIGN | CRL_SIGN : DIGITAL_SIGNATURE;
+	encode_key_usage(&p->key_usage, bits);
+	if (ca_kind_is_server(p->kind) && p->key_encipherment)
+		bits |= KEY_ENCIPHERMENT;
+	encode_key_usage(&p->key_usage_rsa, bits);
 }
 
-static void encode_purposes(const struct ca_profile *p, unsigned ekus, struct bytes audit_eku, struct buf *out)
+static void encode_purposes(struct ca_profile *p, unsigned ekus, struct bytes audit_eku)
 {
-	size_t value = begin_extension(out, &ca_oid_ext_key_usage, false);
-	if (p->kind == CA_KIND_OCSP)
-		der_add_oid(out, ca_oid_ocsp_signing.content);
+	auto_buf value = BUF_INIT;
 	if (ekus & CA_EKU_SERVER)
-		der_add_oid(out, ca_oid_server_auth.content);
+		der_add_oid(&value, ca_oid_server_auth.content);
 	if (ekus & CA_EKU_CLIENT)
-		der_add_oid(out, ca_oid_client_auth.content);
+		der_add_oid(&value, ca_oid_client_auth.content);
 	if (ekus & CA_EKU_AUDIT)
-		der_add_oid(out, audit_eku);
-	der_wrap(out, value, DER_SEQUENCE);
-	end_extension(out, 0, value);
+		der_add_oid(&value, audit_eku);
+	if (p->kind == CA_KIND_OCSP)
+		der_add_oid(&value, ca_oid_ocsp_signing.content);
+	der_wrap(&value, 0, DER_SEQUENCE);
+	add_extension(&p->ext_key_usage, &ca_oid_ext_key_usage, false, buf_bytes(&value));
+	p->ext_key_usage.failed = p->ext_key_usage.failed || value.failed;
 }
 
-static void encode_policies(const struct ca_profile *p, struct buf *out)
+/* RFC 5280 4.2.1.9: an intermediate certifies nothing but leaves, so its path length is 0. */
+static void encode_basic_constraints(struct ca_profile *p)
 {
-	size_t value = begin_extension(out, &ca_oid_certificate_policies, false);
+	auto_buf value = BUF_INIT;
+	der_add_boolean_true(&value);
+	if (p->kind == CA_KIND_INTERMEDIATE)
+		der_add_number(&value, 0);
+	der_wrap(&value, 0, DER_SEQUENCE);
+	add_extension(&p->basic_constraints, &ca_oid_basic_constraints, true, buf_bytes(&value));
+	p->basic_constraints.failed = p->basic_constraints.failed || value.failed;
+}
+
+static void encode_policies(struct ca_profile *p)
+{
+	auto_buf value = BUF_INIT;
 	for (size_t i = 0; i < p->policy_count; i++) {
-		size_t policy = der_mark(out);
-		der_add_oid(out, buf_bytes(&p->policies[i]));
-		der_wrap(out, policy, DER_SEQUENCE);
+		size_t mark = der_mark(&value);
+		der_add_oid(&value, buf_bytes(&p->policies[i]));
+		der_wrap(&value, mark, DER_SEQUENCE);
 	}
-	der_wrap(out, value, DER_SEQUENCE);
-	end_extension(out, 0, value);
-}
-
-/* Source: RFC 9608 section 2: the value is NULL. */
-static void encode_no_rev_avail(struct buf *out)
-{
-	size_t value = begin_extension(out, &ca_oid_no_rev_avail, false);
-	der_add(out, DER_NULL, BYTES_NONE);
-	end_extension(out, 0, value);
+	der_wrap(&value, 0, DER_SEQUENCE);
+	add_extension(&p->certificate_policies, &ca_oid_certificate_policies, false, buf_bytes(&value));
+	p->certificate_policies.failed = p->certificate_policies.failed || value.failed;
 }
 
 static unsigned purposes_of(const struct ca_profile *p, unsigned intermediate_ekus)
 {
 	switch (p->kind) {
+	case CA_KIND_INTERMEDIATE:
+		return intermediate_ekus;
 	case CA_KIND_SERVER:
 		return CA_EKU_SERVER;
 	case CA_KIND_CLIENT:
@@ -327,30 +234,39 @@ static unsigned purposes_of(const struct ca_profile *p, unsigned intermediate_ek
 		return CA_EKU_SERVER | CA_EKU_CLIENT;
 	case CA_KIND_AUDIT:
 		return CA_EKU_AUDIT;
-	case CA_KIND_INTERMEDIATE:
-		return intermediate_ekus;
-	case CA_KIND_ROOT:
-	case CA_KIND_OCSP:
-		break;
+	default:
+		return 0;
 	}
-	return 0;
+}
+
+static void free_encoded(struct ca_profile *p)
+{
+	buf_free(&p->key_usage);
+	buf_free(&p->key_usage_rsa);
+	buf_free(&p->ext_key_usage);
+	buf_free(&p->basic_constraints);
+	buf_free(&p->certificate_policies);
+	buf_free(&p->no_rev_avail);
+	buf_free(&p->ocsp_no_check);
 }
 
 static int encode(struct ca_profile *p, unsigned ekus, struct bytes audit_eku, struct error *err)
 {
-	uint16_t usage = is_ca(p) ? KEY_CERT_SIGN | CRL_SIGN : DIGITAL_SIGNATURE;
-	encode_key_usage(&p->key_usage, usage);
-	encode_key_usage(&p->key_usage_rsa, p->key_encipherment ? usage | KEY_ENCIPHERMENT : usage);
-	if (is_ca(p))
-		encode_basic_constraints(p, &p->basic_constraints);
+	static const uint8_t null[] = { DER_NULL, 0 };
+	free_encoded(p);
+	encode_key_usages(p);
 	if (p->kind != CA_KIND_ROOT)
-		encode_purposes(p, ekus, audit_eku, &p->ext_key_usage);
+		encode_purposes(p, ekus, audit_eku);
+	if (ca_kind_is_ca(p->kind))
+		encode_basic_constraints(p);
 	if (p->policy_count)
-		encode_policies(p, &p->certificate_policies);
+		encode_policies(p);
 	if (p->revocation_none)
-		encode_no_rev_avail(&p->no_rev_avail);
-	if (p->key_usage.failed || p->key_usage_rsa.failed || p->basic_constraints.failed || p->ext_key_usage.failed ||
-	    p->certificate_policies.failed || p->no_rev_avail.failed)
+		add_extension(&p->no_rev_avail, &ca_oid_no_rev_avail, false, BYTES(null, sizeof(null)));
+	if (p->kind == CA_KIND_OCSP)
+		add_extension(&p->ocsp_no_check, &ca_oid_ocsp_no_check, false, BYTES(null, sizeof(null)));
+	if (p->key_usage.failed || p->key_usage_rsa.failed || p->ext_key_usage.failed || p->basic_constraints.failed ||
+	    p->certificate_policies.failed || p->no_rev_avail.failed || p->ocsp_no_check.failed)
 		return err_set(err, ERR_INTERNAL, "no memory for profile %s", p->name);
 	return 0;
 }
@@ -360,18 +276,26 @@ int ca_profile_prepare(struct ca_profile *profile, unsigned intermediate_ekus, s
 {
 	unsigned ekus = purposes_of(profile, intermediate_ekus);
 	if (check_kind(profile, err) || check_life(profile, err) || check_names(profile, err) ||
-	    check_revocation(profile, err) || check_waivers(profile, err) || check_policies(profile, err))
+	    check_policies(profile, err))
 		return -1;
 	if (profile->kind == CA_KIND_INTERMEDIATE && ekus == 0)
-		return refuse(profile, "issuer", "no profile has certificates made by an intermediate", err);
+		return wrong(profile, err, "no profile is signed by an issuer of it, so it would serve no purpose");
 	if ((ekus & CA_EKU_AUDIT) && audit_eku.len == 0)
-		return refuse(profile, "kind", "an audit certificate needs the option arc", err);
+		return wrong(profile, err, "the audit key's purpose stands below the arc, and there is no arc");
 	return encode(profile, ekus, audit_eku, err);
 }
 
-/* ---- life ---- */
+void ca_profile_clear(struct ca_profile *profile)
+{
+	free_encoded(profile);
+	for (size_t i = 0; i < CA_PROFILE_POLICIES_MAX; i++)
+		buf_free(&profile->policies[i]);
+	profile->policy_count = 0;
+}
 
-/* Source: BR 6.3.2. The one place with these dates. */
+/* ---- how long ---- */
+
+/* The dated limits of BR 6.3.2, the newest first. */
 unsigned ca_profile_br_days(int64_t when_s)
 {
 	static const struct {
@@ -388,37 +312,34 @@ unsigned ca_profile_br_days(int64_t when_s)
 	return 398;
 }
 
-static int refuse_days(const struct ca_profile *p, unsigned days, unsigned most, const char *whose, struct error *err)
+static unsigned longest(const struct ca_profile *p, int64_t now_s)
 {
-	char value[16], allowed[48];
-	(void)err_set(err, ERR_VALIDITY_TOO_LONG, "%u days are more than %s: at most %u under profile %s", days, whose,
-		      most, p->name);
-	(void)snprintf(value, sizeof(value), "%u", days);
-	(void)snprintf(allowed, sizeof(allowed), "1 to %u", most);
-	return err_about(err, "days", value, allowed);
+	unsigned dated = ca_profile_br_days(now_s);
+	bool limited = ca_kind_is_server(p->kind) && !(p->waivers & CA_WAIVER_VALIDITY);
+	return limited && dated < p->days_max ? dated : p->days_max;
 }
 
 int ca_profile_validity(const struct ca_profile *profile, unsigned days, int64_t now_s, int64_t issuer_not_after_s,
 			int64_t *not_before_s, int64_t *not_after_s, struct error *err)
 {
-	bool dated = is_server(profile) && !(profile->waivers & CA_WAIVER_VALIDITY);
-	unsigned table_days = dated ? ca_profile_br_days(now_s) : DAYS_MAX;
-	unsigned life = days ? days : profile->days;
-	if (days > profile->days_max)
-		return refuse_days(profile, days, profile->days_max, "the profile allows", err);
-	if (days > table_days)
-		return refuse_days(profile, days, table_days, "BR 6.3.2 allows on this date", err);
-	/* A default that was fine when it was written shrinks with the table. */
-	if (life > table_days)
-		life = table_days;
-	int64_t begin_s = now_s - (int64_t)profile->backdate_s;
-	int64_t end_s = begin_s + (int64_t)life * DAY_S - 1;
-	if (end_s > issuer_not_after_s)
-		end_s = issuer_not_after_s;
-	if (end_s <= now_s)
-		return err_set(err, ERR_CONFIG, "the issuer of profile %s has expired; it needs a new certificate",
-			       profile->name);
-	*not_before_s = begin_s;
-	*not_after_s = end_s;
+	unsigned most = longest(profile, now_s);
+	if (days == 0)
+		days = profile->days < most ? profile->days : most;
+	if (days > most) {
+		char value[16], allowed[32];
+		(void)snprintf(value, sizeof(value), "%u", days);
+		(void)snprintf(allowed, sizeof(allowed), "1 to %u", most);
+		(void)err_set(err, ERR_VALIDITY_TOO_LONG, "%u days are more than profile %s allows now (%u)", days,
+			      profile->name, most);
+		return err_about(err, "days", value, allowed);
+	}
+	*not_before_s = now_s - (int64_t)profile->backdate_s;
+	*not_after_s = *not_before_s + (int64_t)days * DAY_S - 1;
+	if (*not_after_s > issuer_not_after_s)
+		*not_after_s = issuer_not_after_s;
+	if (*not_after_s <= now_s)
+		return err_set(err, ERR_VALIDITY_TOO_LONG,
+			       "the certificate of issuer %s has ended or is about to; it has to be renewed",
+			       profile->issuer);
 	return 0;
 }

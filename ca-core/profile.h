@@ -22,15 +22,20 @@ enum ca_kind {
 	CA_KIND_AUDIT,
 };
 const char *ca_kind_name(enum ca_kind kind); /* "root", "intermediate", "server", ... */
+#define CA_KIND_COUNT 7
 
 enum ca_validation { CA_VALIDATION_NONE, CA_VALIDATION_DOMAIN, CA_VALIDATION_ORGANIZATION, CA_VALIDATION_EXTENDED };
 const char *ca_validation_name(enum ca_validation validation); /* "none", "domain", "organization", "extended" */
+#define CA_VALIDATION_COUNT 4
 
-enum ca_waiver { /* bits; each a named deviation, listed by `chancery config show` */
-	CA_WAIVER_VALIDITY = 1,     /* BR 6.3.2: longer life than the dated table allows */
-	CA_WAIVER_INTERNAL_NAME = 2, /* BR 4.2.2: names that are not in the public DNS, private addresses */
-	CA_WAIVER_KEY_ENCIPHERMENT = 4,
+enum ca_waiver {                              /* bits; each a named deviation, listed by `chancery config show` */
+		 CA_WAIVER_VALIDITY = 1,      /* BR 6.3.2: longer life than the dated table allows */
+		 CA_WAIVER_INTERNAL_NAME = 2, /* BR 4.2.2: names that are not in the public DNS, private addresses */
+		 CA_WAIVER_UNDERSCORE = 4,    /* BR 7.1.2.7.12: "_" in a server's name */
 };
+#define CA_WAIVER_COUNT 3
+/* The name of bit 1 << n ("validity", "internal-names", "underscore"), NULL past the last. */
+const char *ca_waiver_name(unsigned n);
 #define CA_PROFILE_POLICIES_MAX 8
 #define CA_PROFILE_ISSUERS_MAX 8
 
@@ -38,25 +43,25 @@ struct ca_profile {
 	char name[65];
 	enum ca_kind kind;
 	enum ca_validation validation;
-	char issuer[65];             /* the issuer that signs under it ("" for the root itself) */
-	unsigned days, days_max;     /* default and limit of a life; 1 to 36500 */
-	unsigned backdate_s;         /* notBefore is this much before now; default 300 */
-	bool key_encipherment;       /* RSA leaves: also keyEncipherment */
-	bool common_name;            /* server, peer: subject CN is the first name; else the subject is empty */
+	char issuer[65];         /* the issuer that signs under it ("" for the root itself) */
+	unsigned days, days_max; /* default and limit of a life; 1 to 36500 */
+	unsigned backdate_s;     /* notBefore is this much before now; default 300 */
+	bool key_encipherment;   /* RSA leaves: also keyEncipherment */
+	bool common_name;        /* server, peer: subject CN is the first name; else the subject is empty */
 	bool allow_wildcard, allow_ip, allow_underscore, allow_email, allow_uri;
-	unsigned names_max;          /* default 100 */
-	bool revocation_none;        /* RFC 9608: noRevAvail, no CDP; only up to 7 days */
-	bool allow_hold;             /* certificateHold */
-	bool test;                   /* may carry waivers of RFC 5280 itself */
-	bool internal;               /* not for requesters: the CA's own (front, audit, intermediate...) */
-	unsigned waivers;            /* CA_WAIVER_ bits */
+	unsigned names_max;   /* default 100 */
+	bool revocation_none; /* RFC 9608: noRevAvail, no CDP; only up to 7 days */
+	bool allow_hold;      /* certificateHold */
+	bool test;            /* may carry waivers of RFC 5280 itself */
+	bool internal;        /* not for requesters: the CA's own (front, audit, intermediate...) */
+	unsigned waivers;     /* CA_WAIVER_ bits */
 	uint16_t policy_count;
 	struct buf policies[CA_PROFILE_POLICIES_MAX]; /* OID content octets */
 
 	/* Encoded once by ca_profile_prepare: whole Extension elements that do not depend on the
 	 * request, in the order in which tbs.c puts them. */
 	struct buf key_usage, key_usage_rsa; /* DER Extension; the second where the subject key is RSA */
-	struct buf ext_key_usage, basic_constraints, certificate_policies, no_rev_avail;
+	struct buf ext_key_usage, basic_constraints, certificate_policies, no_rev_avail, ocsp_no_check;
 };
 
 /* Built-in defaults of a kind (PKI.md section 1's table). Not prepared yet. */
@@ -66,8 +71,19 @@ void ca_profile_default(enum ca_kind kind, struct ca_profile *profile);
  * and encodes the constants. audit_eku: OID content below the arc (CA_KIND_AUDIT); ekus of an
  * intermediate are the union of its profiles', given as a bit set of CA_EKU_.
  * ERR_CONFIG, naming the profile and the rule. */
+/* True for a CA's kinds: root and intermediate. */
+static inline bool ca_kind_is_ca(enum ca_kind kind)
+{
+	return kind == CA_KIND_ROOT || kind == CA_KIND_INTERMEDIATE;
+}
+/* True for what a server shows: server and peer. */
+static inline bool ca_kind_is_server(enum ca_kind kind)
+{
+	return kind == CA_KIND_SERVER || kind == CA_KIND_PEER;
+}
 enum { CA_EKU_SERVER = 1, CA_EKU_CLIENT = 2, CA_EKU_AUDIT = 4 };
-int ca_profile_prepare(struct ca_profile *profile, unsigned intermediate_ekus, struct bytes audit_eku, struct error *err);
+int ca_profile_prepare(struct ca_profile *profile, unsigned intermediate_ekus, struct bytes audit_eku,
+		       struct error *err);
 void ca_profile_clear(struct ca_profile *profile); /* frees what the struct owns */
 
 /* BR 6.3.2's dated table (one file): the most days a server certificate issued at `when_s` may have. */

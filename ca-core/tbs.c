@@ -1,36 +1,23 @@
 #include "ca-core/tbs.h"
 
 #include "base/der.h"
-#include "base/ossl.h"
 #include "ca-core/oid.h"
 
-/* ---- extensions that depend on the request ---- */
+#define SERIAL_MAX 20 /* RFC 5280 section 4.1.2.2 */
+#define TYPICAL_SIZE 1024
 
-static void close_extension(struct buf *out, size_t extension, size_t value)
+/* ---- the variable parts ---- */
+
+static void add_validity(const struct ca_tbs *in, struct buf *out)
 {
-	der_wrap(out, value, DER_OCTET_STRING);
-	der_wrap(out, extension, DER_SEQUENCE);
+	size_t mark = der_mark(out);
+	der_add_time(out, in->not_before_s);
+	der_add_time(out, in->not_after_s);
+	der_wrap(out, mark, DER_SEQUENCE);
 }
 
-/* RFC 7093 section 2, method 1: the left 160 bits of SHA-256 of the key's octets, which are
- * the content of the spki's BIT STRING. */
-static void add_subject_key_id(struct buf *out, struct bytes spki)
-{
-	struct der outer = der_of(spki), content;
-	der_enter(&outer, DER_SEQUENCE, &content);
-	(void)der_take(&content, DER_SEQUENCE);
-	struct bytes key = der_bit_string(&content);
-	uint8_t hash[32];
-	sha256(key.data, key.len, hash);
-
-	size_t extension = der_mark(out);
-	der_add_oid(out, ca_oid_subject_key_id.content);
-	size_t value = der_mark(out);
-	der_add(out, DER_OCTET_STRING, BYTES(hash, 20));
-	close_extension(out, extension, value);
-}
-
-static void add_general_name(struct buf *out, const struct ca_name *name)
+/* RFC 5280 section 4.2.1.6: GeneralName's context tags. */
+static void add_general_name(const struct ca_name *name, struct buf *out)
 {
 	switch (name->type) {
 	case CA_NAME_EMAIL:
@@ -48,80 +35,103 @@ static void add_general_name(struct buf *out, const struct ca_name *name)
 	}
 }
 
-/* Critical where nothing else names the subject, and only there: RFC 5280 section 4.2.1.6. */
-static void add_subject_alt_name(struct buf *out, const struct ca_names *names, bool critical)
+static void add_subject_alt_name(const struct ca_tbs *in, struct buf *out)
 {
+	static const uint8_t empty_name[] = { DER_SEQUENCE, 0 };
 	size_t extension = der_mark(out);
 	der_add_oid(out, ca_oid_subject_alt_name.content);
-	if (critical)
+	if (bytes_equal(in->subject, BYTES(empty_name, sizeof(empty_name))))
 		der_add_boolean_true(out);
 	size_t value = der_mark(out);
-	for (size_t i = 0; i < names->count; i++)
-		add_general_name(out, &names->items[i]);
+	for (size_t i = 0; i < in->names->count; i++)
+		add_general_name(&in->names->items[i], out);
 	der_wrap(out, value, DER_SEQUENCE);
-	close_extension(out, extension, value);
+	der_wrap(out, value, DER_OCTET_STRING);
+	der_wrap(out, extension, DER_SEQUENCE);
 }
 
-static bool is_ca(const struct ca_profile *profile)
+/* RFC 7093 section 2, method 1: the leftmost 160 bits of SHA-256 of the subjectPublicKey's octets. */
+static void add_subject_key_id(const struct ca_tbs *in, struct buf *out)
 {
-	return profile->kind == CA_KIND_ROOT || profile->kind == CA_KIND_INTERMEDIATE;
+	uint8_t id[CA_KEY_ID_SIZE];
+	ca_key_id(&in->key, id);
+	size_t extension = der_mark(out);
+	der_add_oid(out, ca_oid_subject_key_id.content);
+	size_t value = der_mark(out);
+	der_add(out, DER_OCTET_STRING, BYTES(id, sizeof(id)));
+	der_wrap(out, value, DER_OCTET_STRING);
+	der_wrap(out, extension, DER_SEQUENCE);
 }
 
-/* Empty buffers are extensions that the profile or the issuer does not have. */
-static void add_extensions(struct buf *out, const struct ca_tbs *in, bool subject_is_empty)
+/* The order of PKI.md section 1's table. */
+static void add_extensions(const struct ca_tbs *in, struct buf *out)
 {
 	const struct ca_profile *p = in->profile;
-	bool points_to_list = in->issuer && !p->revocation_none && p->kind != CA_KIND_OCSP;
-	size_t extensions = der_mark(out);
+	bool has_status = in->issuer && p->kind != CA_KIND_OCSP; /* where it says how to check it */
+	size_t tagged = der_mark(out);
 	buf_add_bytes(out, buf_bytes(&p->basic_constraints));
 	buf_add_bytes(out, buf_bytes(in->key.type == CA_KEY_RSA ? &p->key_usage_rsa : &p->key_usage));
 	buf_add_bytes(out, buf_bytes(&p->ext_key_usage));
-	if (is_ca(p))
-		add_subject_key_id(out, in->key.spki);
+	if (ca_kind_is_ca(p->kind))
+		add_subject_key_id(in, out);
 	if (in->issuer)
 		buf_add_bytes(out, buf_bytes(&in->issuer->aki));
 	buf_add_bytes(out, buf_bytes(&p->certificate_policies));
-	if (points_to_list)
+	if (has_status && !p->revocation_none)
 		buf_add_bytes(out, buf_bytes(&in->issuer->crl_distribution));
-	if (in->issuer && p->kind != CA_KIND_OCSP)
+	if (has_status)
 		buf_add_bytes(out, buf_bytes(&in->issuer->authority_info));
 	buf_add_bytes(out, buf_bytes(&p->no_rev_avail));
+	buf_add_bytes(out, buf_bytes(&p->ocsp_no_check));
 	if (in->names && in->names->count)
-		add_subject_alt_name(out, in->names, subject_is_empty);
-	der_wrap(out, extensions, DER_SEQUENCE);
-	der_wrap(out, extensions, DER_CONTEXT_CONSTRUCTED(3));
+		add_subject_alt_name(in, out);
+	der_wrap(out, tagged, DER_SEQUENCE);
+	der_wrap(out, tagged, DER_CONTEXT_CONSTRUCTED(3));
 }
 
 /* ---- the whole ---- */
 
+static int check(const struct ca_tbs *in, struct error *err)
+{
+	bool positive = in->serial.len && in->serial.len <= SERIAL_MAX && !(in->serial.data[0] & 0x80) &&
+			!(in->serial.len == 1 && in->serial.data[0] == 0);
+	if (!positive)
+		return err_set(err, ERR_INTERNAL, "the serial number is not positive and of at most 20 octets");
+	if (!in->profile || !in->profile->key_usage.len)
+		return err_set(err, ERR_INTERNAL, "a certificate is built from a profile that was not prepared");
+	if ((in->profile->kind == CA_KIND_ROOT) != !in->issuer)
+		return err_set(err, ERR_INTERNAL, "a root signs itself, and only a root does");
+	if (!in->subject.len || !in->key.spki.len || (!in->issuer && !in->signature_algorithm.len))
+		return err_set(err, ERR_INTERNAL, "subject, key or signature algorithm is missing");
+	return 0;
+}
+
 int ca_tbs_build(const struct ca_tbs *in, struct buf *out, struct error *err)
 {
-	static const uint8_t version_3[] = { 0xa0, 3, 2, 1, 2 };
-	static const uint8_t empty_name[] = { 0x30, 0 };
-	struct bytes subject = in->subject.len ? in->subject : BYTES(empty_name, sizeof(empty_name));
-
-	size_t tbs = der_mark(out);
+	static const uint8_t version_3[] = { DER_CONTEXT_CONSTRUCTED(0), 3, DER_INTEGER, 1, 2 };
+	if (check(in, err))
+		return -1;
+	size_t mark = der_mark(out);
+	if (buf_extend(out, TYPICAL_SIZE)) /* one allocation instead of several */
+		out->len = mark;
 	buf_add(out, version_3, sizeof(version_3));
 	der_add(out, DER_INTEGER, in->serial);
 	buf_add_bytes(out, in->issuer ? buf_bytes(&in->issuer->signature_algorithm) : in->signature_algorithm);
-	buf_add_bytes(out, in->issuer ? buf_bytes(&in->issuer->subject) : subject);
-	size_t validity = der_mark(out);
-	der_add_time(out, in->not_before_s);
-	der_add_time(out, in->not_after_s);
-	der_wrap(out, validity, DER_SEQUENCE);
-	buf_add_bytes(out, subject);
+	buf_add_bytes(out, in->issuer ? buf_bytes(&in->issuer->subject) : in->subject);
+	add_validity(in, out);
+	buf_add_bytes(out, in->subject);
 	buf_add_bytes(out, in->key.spki);
-	add_extensions(out, in, subject.len == sizeof(empty_name));
-	der_wrap(out, tbs, DER_SEQUENCE);
-	return out->failed ? err_set(err, ERR_INTERNAL, "no memory for the certificate's content") : 0;
+	add_extensions(in, out);
+	der_wrap(out, mark, DER_SEQUENCE);
+	return out->failed ? err_set(err, ERR_INTERNAL, "no memory for a certificate") : 0;
 }
 
 void ca_certificate_assemble(struct bytes tbs, struct bytes signature_algorithm, struct bytes signature,
 			     struct buf *out)
 {
-	size_t certificate = der_mark(out);
+	size_t mark = der_mark(out);
 	buf_add_bytes(out, tbs);
 	buf_add_bytes(out, signature_algorithm);
 	der_add_bit_string(out, signature);
-	der_wrap(out, certificate, DER_SEQUENCE);
+	der_wrap(out, mark, DER_SEQUENCE);
 }

@@ -34,18 +34,25 @@ struct ca_subject {
 int ca_subject_encode(const struct ca_subject *subject, struct buf *out, struct error *err);
 /* RFC 4514 text of a DER Name, for people; unknown types as OIDs. */
 int ca_subject_text(struct bytes name, struct buf *out, struct error *err);
+/* One attribute's value, of any string type of X.520, appended as UTF-8 (T61String read as Latin-1).
+ * -1 where it is not of its type's form; then out may hold a part of it. */
+int ca_subject_value_utf8(int tag, struct bytes value, struct buf *out);
+
+/* The keyIdentifier that a CA of this key gets: RFC 7093 section 2, method 1. */
+#define CA_KEY_ID_SIZE 20
+void ca_key_id(const struct ca_key *key, uint8_t id[CA_KEY_ID_SIZE]);
 
 /* What every certificate of one issuer shares. Made once from the issuer's certificate. */
 struct ca_issuer_info {
 	char name[65];
-	struct buf certificate;      /* DER */
-	struct buf subject;          /* DER Name: byte for byte the issuer field of what it signs */
+	struct buf certificate; /* DER */
+	struct buf subject;     /* DER Name: byte for byte the issuer field of what it signs */
 	struct buf spki;
 	uint8_t spki_hash[32];
-	struct buf ski;              /* keyIdentifier octets */
+	struct buf ski;                 /* keyIdentifier octets */
 	struct buf signature_algorithm; /* DER AlgorithmIdentifier of its signatures */
 	int64_t not_before_s, not_after_s;
-	char crl_url[256], issuers_url[256]; /* "" for none (the root) */
+	char crl_url[256], issuers_url[256]; /* of its list and its certificate */
 	/* encoded once: whole Extension elements */
 	struct buf aki, crl_distribution, authority_info;
 };
@@ -62,7 +69,7 @@ struct ca_tbs {
 	struct bytes signature_algorithm;    /* self-signed only */
 	struct bytes serial;                 /* content octets, positive, at most 20 */
 	int64_t not_before_s, not_after_s;
-	struct bytes subject;                /* DER Name (may be the empty SEQUENCE) */
+	struct bytes subject; /* DER Name (may be the empty SEQUENCE) */
 	struct ca_key key;
 	const struct ca_names *names;
 };
@@ -70,6 +77,7 @@ struct ca_tbs {
 int ca_tbs_build(const struct ca_tbs *in, struct buf *out, struct error *err);
 
 /* SEQUENCE { tbs, signatureAlgorithm, BIT STRING signature }, appended. */
-void ca_certificate_assemble(struct bytes tbs, struct bytes signature_algorithm, struct bytes signature, struct buf *out);
+void ca_certificate_assemble(struct bytes tbs, struct bytes signature_algorithm, struct bytes signature,
+			     struct buf *out);
 
 #endif
