@@ -1,0 +1,99 @@
+"""Time that passes, and time that goes back: with the build whose clock can be shifted."""
+
+import os
+
+from support import csr
+from support.client import refused, tls_context
+from support.client import Client
+from support.harness import Tests, contains, equal, expect, run, wait_until
+from support.server import CA
+
+DAY = 86400
+
+
+def setup(env):
+    ca = CA(env)
+    ca.key = csr.EcKey(1)
+    return ca
+
+
+tests = Tests(setup, san_only=True)
+
+
+def client(ca, identity="admin"):
+    """Believes any server: ours may live in another year than this machine."""
+    folder = identity if os.path.isabs(identity) else ca.file(identity)
+    context = tls_context(None, os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem"))
+    return Client("127.0.0.1", ca.port, context)
+
+
+def at(ca, seconds):
+    """The server anew, with its clock shifted."""
+    equal(ca.stop(), 0, "exit status")
+    ca.start(wait=False, CHANCERY_CLOCK_OFFSET=seconds)
+
+    def answers():
+        return Client("127.0.0.1", ca.port, tls_context(None), timeout=5).get("/healthz").status == 200
+
+    wait_until(answers, 40, "the server's answer")
+    return client(ca)
+
+
+@tests.rule(60)
+def a_clock_behind_the_last_audit_entry_stops_issuing_loudly(ca):
+    client(ca).issue(csr.for_names(ca.key, "before.test"))
+    back = at(ca, -2 * 3600)
+    answer = back.post_csr(csr.for_names(ca.key, "behind.test"))
+    expect(answer.status >= 500, f"issued with a clock that went back: {answer}")
+    contains(answer.text + ca.log(), "clock", "answer and log")
+    warned = back.get("/readyz")
+    equal(warned.status, 503, "readyz")
+    contains(warned.text, "clock", "readyz")
+    equal(back.get("/api/v1/certificates?limit=1").status, 200, "reading")
+    at(ca, 0).issue(csr.for_names(ca.key, "after.test"))
+
+
+@tests.rule(90)
+def an_expired_identity_gets_401(ca):
+    out = ca.env.path("short-identity")
+    ca.cli("identity", "add", "shorty", "--role", "auditor", "--days", "1", "--out", out)
+    equal(client(ca, out).get("/api/v1/audit").status, 200, "while it lasts")
+    at(ca, 2 * DAY)
+    refused(client(ca, out).get("/api/v1/audit"), 401, "identity-required", says="expired|ended|valid")
+
+
+@tests.rule(90)
+def the_servers_own_certificate_and_the_crl_are_made_anew_in_time(ca):
+    def shown():
+        with open(ca.file("front", "chain.pem"), encoding="ascii") as file:
+            return run("openssl", "x509", "-noout", "-serial", data=file.read().encode()).stdout
+
+    before, list_before = shown(), ca.http().get("/crl/issuing-1.crl").body
+    at(ca, 25 * DAY)
+    wait_until(lambda: shown() != before, 20, "a new certificate of the server")
+    wait_until(lambda: ca.http().get("/crl/issuing-1.crl").body != list_before, 20, "a new CRL")
+
+
+@tests.rule(90)
+def an_expired_api_token_gets_401(ca):
+    token = ca.add_token("--identity", "admin", "--read", "--days", "1")
+    at(ca, 40 * DAY)
+    late = Client("127.0.0.1", ca.port, tls_context(None), token=token)
+    refused(late.get("/api/v1/certificates"), 401, "identity-required")
+
+
+@tests.rule(90)
+def an_entry_leaves_the_crl_only_after_one_list_past_its_end(ca):
+    serial = at(ca, 50 * DAY).issue(csr.for_names(ca.key, "ending.test"), days=1)[1]
+    equal(client(ca).revoke(serial).status, 200, "revocation")
+
+    def listed():
+        return serial.upper() in run("openssl", "crl", "-noout", "-text", "-in", ca.crl("issuing-1")).stdout.upper()
+
+    wait_until(listed, 20, "the serial on the CRL")
+    number = ca.http().get("/crl/issuing-1.crl").headers["ETag"]
+    at(ca, 53 * DAY)
+    wait_until(lambda: ca.http().get("/crl/issuing-1.crl").headers["ETag"] != number, 20, "the next CRL")
+    expect(listed(), "gone from the first list after its end (RFC 5280 3.3)")
+    ca.cli("crl", "now", "issuing-1")
+    wait_until(lambda: not listed(), 20, "its end on the CRL")
