@@ -43,7 +43,7 @@ static double cpu_seconds(void)
 /* One in fifty is revoked: what a CRL is made from. */
 static void write_record(struct filler *f, uint64_t number, const struct store_serial *serial)
 {
-	static struct record_certificate r; /* large; one thread fills */
+	struct record_certificate r = { .issued_ms = 0 };
 	uint8_t der[DER_BYTES];
 	char name[64], requester[32];
 	(void)RAND_bytes(der, sizeof(der));

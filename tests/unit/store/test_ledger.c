@@ -49,8 +49,8 @@ static void serials_are_positive_minimal_and_grow(void)
 	store_close(s);
 }
 
-#define TAKERS 4
-#define TAKES 500
+#define TAKERS ((size_t)4)
+#define TAKES ((size_t)500)
 static struct store_serial taken[TAKERS * TAKES];
 
 struct taker {
