@@ -1,0 +1,91 @@
+#include "tools/admin.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "tools/state.h"
+
+#define ANSWER_MS 600000 /* a backup or a list of a million entries takes its time */
+
+struct admin {
+	struct channel *channel;
+	uint64_t next_id;
+};
+
+/* A path of any length: the folder is entered for the moment of connecting. */
+static int connect_at(const struct common_options *common, struct error *err)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	if ((size_t)snprintf(address.sun_path, sizeof(address.sun_path), "%s/admin.sock", common->state) >=
+	    sizeof(address.sun_path))
+		return err_set(err, ERR_USAGE,
+			       "the path of the state directory %s is too long for a socket: use a "
+			       "relative one",
+			       common->state);
+	auto_fd fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)))
+		return err_errno(err, ERR_UNREACHABLE,
+				 "no server answers on %s (start it with `chanceryd --config %s/%s`)", address.sun_path,
+				 common->state, STATE_CONFIG);
+	int kept = fd;
+	fd = -1;
+	return kept;
+}
+
+struct admin *admin_open(const struct common_options *common, struct error *err)
+{
+	int fd = connect_at(common, err);
+	if (fd < 0)
+		return NULL;
+	auto_admin *admin = calloc(1, sizeof(*admin));
+	if (!admin) {
+		(void)close(fd);
+		(void)err_set(err, ERR_INTERNAL, "no memory");
+		return NULL;
+	}
+	admin->next_id = 1;
+	admin->channel = channel_new(fd, err);
+	return admin->channel ? TAKE(admin) : NULL;
+}
+
+void admin_free(struct admin *admin)
+{
+	if (admin->channel) {
+		channel_shutdown(admin->channel);
+		channel_free(admin->channel);
+	}
+	free(admin);
+}
+
+int admin_ask(struct admin *admin, enum message_type question, struct bytes payload, enum message_type expected,
+	      struct buf *answer, struct error *err)
+{
+	uint64_t id = admin->next_id++;
+	struct frame frame;
+	if (channel_send(admin->channel, (uint16_t)question, id, payload, err))
+		return -1;
+	do {
+		int got = channel_receive(admin->channel, &frame, ANSWER_MS, err);
+		if (got < 0)
+			return err_wrap(err, ERR_UNREACHABLE, "the server closed its administration socket");
+		if (got == 0)
+			return err_set(err, ERR_UNREACHABLE, "the server does not answer on its administration socket");
+	} while (frame.id != id);
+	if (frame.type == MSG_ERROR) {
+		struct error peer = ERR_INIT;
+		if (message_error_read(frame.payload, &peer, err))
+			return -1;
+		*err = peer;
+		return -1;
+	}
+	if (frame.type != (uint16_t)expected)
+		return err_set(err, ERR_INTEGRITY, "the server answered %s with %s",
+			       message_type_name((uint16_t)question), message_type_name(frame.type));
+	if (answer)
+		buf_add_bytes(answer, frame.payload);
+	return answer && answer->failed ? err_set(err, ERR_INTERNAL, "no memory for the answer") : 0;
+}

@@ -1,0 +1,370 @@
+#include "tools/audit_verify.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/text.h"
+
+#define HEADS_MAX 10000
+
+CLEANUP_POINTER(json, json_t, json_decref)
+#define auto_json CLEANUP(json_cleanup) json_t
+
+static void free_certificates(STACK_OF(X509) * list)
+{
+	sk_X509_pop_free(list, X509_free);
+}
+
+void audit_log_free(struct audit_log *log)
+{
+	for (size_t i = 0; i < log->head_count; i++)
+		free(log->heads[i]);
+	free(log->heads);
+	free(log->hashes);
+	buf_free(&log->roots);
+	free_certificates(log->trusted);
+	free_certificates(log->known);
+	*log = (struct audit_log){ .count = 0 };
+}
+
+/* ---- the chain ---- */
+
+static int parse_hash(const char *hex, uint8_t out[32], struct error *err)
+{
+	auto_buf hash = BUF_INIT;
+	if (!hex || text_parse_hex(bytes_of(hex), 32, &hash, err) || hash.len != 32)
+		return err_set(err, ERR_INTEGRITY, "a hash is not 64 hexadecimal digits");
+	memcpy(out, hash.data, 32);
+	return 0;
+}
+
+static void keep_time(struct audit_log *log, const char *entry, size_t length)
+{
+	auto_json *value = json_loadb(entry, length, 0, NULL);
+	const char *time = json_string_value(json_object_get(value, "time"));
+	if (!time)
+		return;
+	if (log->count == 1)
+		(void)snprintf(log->first_time, sizeof(log->first_time), "%s", time);
+	(void)snprintf(log->last_time, sizeof(log->last_time), "%s", time);
+}
+
+static int add_entry(struct audit_log *log, const json_t *line, struct error *err)
+{
+	uint8_t stated[32], input[32] = { 0 };
+	const json_t *entry = json_object_get(line, "entry");
+	uint64_t sequence = (uint64_t)json_integer_value(json_object_get(line, "sequence"));
+	if (sequence != log->count + 1)
+		return err_set(err, ERR_INTEGRITY, "entry %" PRIu64 " is missing: %" PRIu64 " stands in its place",
+			       log->count + 1, sequence);
+	if (!json_is_string(entry) || parse_hash(json_string_value(json_object_get(line, "hash")), stated, err))
+		return err_set(err, ERR_INTEGRITY, "entry %" PRIu64 " has no text or no hash", sequence);
+	if (log->count > 0)
+		memcpy(input, log->hashes[log->count - 1], 32);
+	auto_buf hashed = BUF_INIT;
+	buf_add(&hashed, input, sizeof(input));
+	buf_add(&hashed, json_string_value(entry), json_string_length(entry));
+	if ((log->count & (log->count + 1)) == 0) { /* grows by doubling */
+		void *grown = reallocarray(log->hashes, 2 * (log->count + 1), 32);
+		if (!grown)
+			return err_set(err, ERR_INTERNAL, "no memory for the log");
+		log->hashes = grown;
+	}
+	sha256(hashed.data, hashed.len, log->hashes[log->count]);
+	if (memcmp(log->hashes[log->count], stated, 32) != 0)
+		return err_set(err, ERR_INTEGRITY, "entry %" PRIu64 " was changed: its hash does not follow from it",
+			       sequence);
+	log->count++;
+	keep_time(log, json_string_value(entry), json_string_length(entry));
+	return 0;
+}
+
+static int add_head(struct audit_log *log, const json_t *head, struct error *err)
+{
+	char **grown =
+		log->head_count < HEADS_MAX ? reallocarray(log->heads, log->head_count + 1, sizeof(char *)) : NULL;
+	if (!grown)
+		return err_set(err, ERR_INTEGRITY, "more signed heads than can be kept");
+	log->heads = grown;
+	log->heads[log->head_count] = json_dumps(head, JSON_COMPACT);
+	return log->heads[log->head_count++] ? 0 : err_set(err, ERR_INTERNAL, "no memory");
+}
+
+static int add_line(struct audit_log *log, struct bytes text, struct error *err)
+{
+	auto_json *line = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
+	const json_t *head = json_object_get(line, "head");
+	const char *roots = json_string_value(json_object_get(line, "roots"));
+	if (!line)
+		return err_set(err, ERR_INTEGRITY, "the line behind entry %" PRIu64 " is not JSON", log->count);
+	if (head)
+		return add_head(log, head, err);
+	if (!roots)
+		return add_entry(log, line, err);
+	buf_add_text(&log->roots, roots);
+	return 0;
+}
+
+static void close_file(FILE **file)
+{
+	if (*file)
+		(void)fclose(*file);
+}
+
+int audit_log_read(const char *path, struct audit_log *log, struct error *err)
+{
+	CLEANUP(close_file) FILE *file = fopen(path, "re");
+	if (!file)
+		return err_errno(err, file_exists(path) ? ERR_IO : ERR_NOT_FOUND, "cannot open %s", path);
+	log->trusted = sk_X509_new_null();
+	log->known = sk_X509_new_null();
+	if (!log->trusted || !log->known)
+		return err_set(err, ERR_INTERNAL, "no memory");
+	auto_free char *line = NULL;
+	size_t room = 0;
+	ssize_t length;
+	while ((length = getline(&line, &room, file)) > 0) {
+		if ((size_t)length > AUDIT_LINE_MAX)
+			return err_set(err, ERR_INTEGRITY, "the line behind entry %" PRIu64 " is too long", log->count);
+		if (add_line(log, BYTES(line, (size_t)length), err))
+			return -1;
+	}
+	if (ferror(file))
+		return err_errno(err, ERR_IO, "cannot read %s", path);
+	return log->count > 0 ? 0 : err_set(err, ERR_INTEGRITY, "%s holds no entries", path);
+}
+
+/* ---- certificates ---- */
+
+static int read_certificates(struct bytes pem, STACK_OF(X509) * out)
+{
+	auto_bio *bio = BIO_new_mem_buf(pem.data, (int)pem.len);
+	X509 *certificate;
+	int count = 0;
+	while (bio && (certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+		if (sk_X509_push(out, certificate) > 0)
+			count++;
+		else
+			X509_free(certificate);
+	}
+	ERR_clear_error(); /* the end of the text counts as one */
+	return count;
+}
+
+int audit_log_trust(struct audit_log *log, struct bytes pem, struct error *err)
+{
+	return read_certificates(pem, log->trusted) > 0 ? 0
+							: err_set(err, ERR_BAD_REQUEST, "no root certificate to trust");
+}
+
+/* The chain from certificate to a trusted root at that time; the root, or NULL. */
+static X509 *root_of(const struct audit_log *log, X509 *certificate, STACK_OF(X509) * others, int64_t time_s,
+		     struct error *err)
+{
+	X509_STORE *store = X509_STORE_new();
+	X509_STORE_CTX *context = X509_STORE_CTX_new();
+	X509 *root = NULL;
+	for (int i = 0; store && i < sk_X509_num(log->trusted); i++)
+		(void)X509_STORE_add_cert(store, sk_X509_value(log->trusted, i));
+	if (store && context && X509_STORE_CTX_init(context, store, certificate, others) == 1) {
+		X509_STORE_CTX_set_time(context, 0, (time_t)time_s);
+		if (X509_verify_cert(context) == 1) {
+			STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(context);
+			root = sk_X509_value(chain, sk_X509_num(chain) - 1);
+			(void)X509_up_ref(root);
+		} else {
+			(void)err_set(err, ERR_INTEGRITY, "the signer of a head hangs from no trusted root: %s",
+				      X509_verify_cert_error_string(X509_STORE_CTX_get_error(context)));
+		}
+	}
+	X509_STORE_CTX_free(context);
+	X509_STORE_free(store);
+	return root;
+}
+
+/* ---- heads ---- */
+
+struct head {
+	char ca[65], node[33], hash[65], time[32];
+	uint64_t sequence;
+};
+
+/* Exactly the six lines of a head's text. */
+static int parse_head(const char *text, struct head *head, struct error *err)
+{
+	char again[512];
+	if (sscanf(text,
+		   "chancery-audit-head-v1\nca: %64[0-9a-f]\nnode: %32[a-z0-9-]\nsequence: %" SCNu64
+		   "\nhash: %64[0-9a-f]\ntime: %31[0-9TZ:-]\n",
+		   head->ca, head->node, &head->sequence, head->hash, head->time) == 5) {
+		(void)snprintf(again, sizeof(again),
+			       "chancery-audit-head-v1\nca: %s\nnode: %s\nsequence: %" PRIu64 "\nhash: %s\ntime: %s\n",
+			       head->ca, head->node, head->sequence, head->hash, head->time);
+		if (strcmp(again, text) == 0)
+			return 0;
+	}
+	return err_set(err, ERR_INTEGRITY, "the text of a signed head is malformed");
+}
+
+/* Only the audit key may sign heads: a certificate for signing with a purpose of our own and no public one. */
+static int require_audit_certificate(X509 *certificate, struct error *err)
+{
+	bool purpose = X509_get_extended_key_usage(certificate) == 0;
+	bool signs = (X509_get_key_usage(certificate) & KU_DIGITAL_SIGNATURE) != 0;
+	bool ca = (X509_get_extension_flags(certificate) & EXFLAG_CA) != 0;
+	if (purpose && signs && !ca)
+		return 0;
+	return err_set(err, ERR_INTEGRITY, "a head is signed by a certificate that is not for audit logs");
+}
+
+static int check_signature(X509 *certificate, const char *text, const char *signature, struct error *err)
+{
+	auto_buf raw = BUF_INIT;
+	if (text_parse_base64(bytes_of(signature), false, &raw, err))
+		return err_wrap(err, ERR_INTEGRITY, "the signature of a head is not base64");
+	EVP_PKEY *key = X509_get0_pubkey(certificate);
+	int bits = key ? EVP_PKEY_get_bits(key) : 0;
+	bool edwards = key && EVP_PKEY_get_base_id(key) == EVP_PKEY_ED25519;
+	bool curve = key && EVP_PKEY_get_base_id(key) == EVP_PKEY_EC;
+	const EVP_MD *digest = edwards                ? NULL
+			       : curve && bits == 384 ? EVP_sha384()
+			       : curve && bits > 384  ? EVP_sha512()
+						      : EVP_sha256();
+	auto_evp_md_ctx *context = EVP_MD_CTX_new();
+	if (context && key && EVP_DigestVerifyInit(context, NULL, digest, NULL, key) == 1 &&
+	    EVP_DigestVerify(context, raw.data, raw.len, (const unsigned char *)text, strlen(text)) == 1)
+		return 0;
+	ERR_clear_error();
+	return err_set(err, ERR_INTEGRITY, "the signature of a head is wrong");
+}
+
+static int check_place(const struct audit_log *log, uint64_t sequence, const uint8_t hash[32], struct error *err)
+{
+	if (sequence == 0 || sequence > log->count)
+		return err_set(err, ERR_INTEGRITY,
+			       "a signed head knows %" PRIu64 " entries, the log has %" PRIu64 ": its end is missing",
+			       sequence, log->count);
+	if (memcmp(log->hashes[sequence - 1], hash, 32) != 0)
+		return err_set(err, ERR_INTEGRITY,
+			       "the log up to entry %" PRIu64 " is not the one that a head was signed over", sequence);
+	return 0;
+}
+
+static int check_signer(struct audit_log *log, const struct head *head, STACK_OF(X509) * chain, struct error *err)
+{
+	int64_t time_s = 0;
+	unsigned char hash[32], *der = NULL;
+	char hex[65];
+	X509 *certificate = sk_X509_value(chain, 0);
+	if (clock_parse_rfc3339(bytes_of(head->time), &time_s, err) || require_audit_certificate(certificate, err))
+		return -1;
+	auto_x509 *root = root_of(log, certificate, chain, time_s, err);
+	int length = root ? i2d_X509(root, &der) : -1;
+	if (length < 0)
+		return err->code == ERR_NONE ? err_set(err, ERR_INTERNAL, "cannot encode a root") : -1;
+	sha256(der, (size_t)length, hash);
+	OPENSSL_free(der);
+	if (strcmp(text_hex(BYTES(hash, 32), hex), head->ca) != 0)
+		return err_set(err, ERR_INTEGRITY, "a head is of another certificate authority");
+	for (int i = 1; i < sk_X509_num(chain); i++)
+		if (X509_up_ref(sk_X509_value(chain, i)) == 1)
+			(void)sk_X509_push(log->known, sk_X509_value(chain, i));
+	return 0;
+}
+
+int audit_log_check_head(struct audit_log *log, struct bytes json, struct audit_attested *out, struct error *err)
+{
+	auto_json *value = json_loadb((const char *)json.data, json.len, JSON_REJECT_DUPLICATES, NULL);
+	const char *text = json_string_value(json_object_get(value, "text"));
+	const char *signature = json_string_value(json_object_get(value, "signature"));
+	const char *pem = json_string_value(json_object_get(value, "certificate"));
+	struct head head;
+	uint8_t hash[32];
+	if (!text || !signature || !pem)
+		return err_set(err, ERR_INTEGRITY, "a signed head lacks text, signature or certificate");
+	STACK_OF(X509) *chain = sk_X509_new_null();
+	int failed = !chain || read_certificates(bytes_of(pem), chain) == 0
+			     ? err_set(err, ERR_INTEGRITY, "a signed head has no certificate")
+			     : parse_head(text, &head, err) || parse_hash(head.hash, hash, err) ||
+				       check_signature(sk_X509_value(chain, 0), text, signature, err) ||
+				       check_signer(log, &head, chain, err) ||
+				       check_place(log, head.sequence, hash, err);
+	free_certificates(chain);
+	if (failed)
+		return -1;
+	out->sequence = head.sequence;
+	(void)snprintf(out->time, sizeof(out->time), "%s", head.time);
+	return 0;
+}
+
+/* ---- revocation lists as witnesses ---- */
+
+static X509_CRL *read_crl(struct bytes content, struct error *err)
+{
+	const unsigned char *at = content.data;
+	auto_bio *bio = BIO_new_mem_buf(content.data, (int)content.len);
+	bool der = content.len > 0 && content.data[0] == 0x30;
+	X509_CRL *crl = der ? d2i_X509_CRL(NULL, &at, (long)content.len) : PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL);
+	if (!crl)
+		(void)err_openssl(err, ERR_BAD_REQUEST, "this is no revocation list");
+	return crl;
+}
+
+static bool signed_by_any(X509_CRL *crl, const STACK_OF(X509) * list)
+{
+	for (int i = 0; i < sk_X509_num(list); i++) {
+		X509 *issuer = sk_X509_value(list, i);
+		if (X509_NAME_cmp(X509_get_subject_name(issuer), X509_CRL_get_issuer(crl)) == 0 &&
+		    X509_CRL_verify(crl, X509_get0_pubkey(issuer)) == 1)
+			return true;
+	}
+	ERR_clear_error();
+	return false;
+}
+
+/* The value of the one private extension that is an OCTET STRING of 32 octets; the arc below
+ * which its identifier stands is the CA's own. */
+static bool carried_hash(const X509_CRL *crl, uint8_t out[32])
+{
+	for (int i = 0; i < X509_CRL_get_ext_count(crl); i++) {
+		X509_EXTENSION *extension = X509_CRL_get_ext(crl, i);
+		const ASN1_OCTET_STRING *value = X509_EXTENSION_get_data(extension);
+		const unsigned char *data = ASN1_STRING_get0_data(value);
+		if (OBJ_obj2nid(X509_EXTENSION_get_object(extension)) != NID_undef || ASN1_STRING_length(value) != 34 ||
+		    data[0] != 0x04 || data[1] != 32)
+			continue;
+		memcpy(out, data + 2, 32);
+		return true;
+	}
+	return false;
+}
+
+int audit_log_check_crl(struct audit_log *log, struct bytes content, struct audit_attested *out, struct error *err)
+{
+	uint8_t hash[32];
+	struct tm parts = { .tm_year = 70, .tm_mday = 1 };
+	auto_x509_crl *crl = read_crl(content, err);
+	if (!crl)
+		return -1;
+	if (!signed_by_any(crl, log->trusted) && !signed_by_any(crl, log->known))
+		return err_set(err, ERR_INTEGRITY, "a revocation list is signed by none of this CA's issuers");
+	if (!carried_hash(crl, hash))
+		return err_set(err, ERR_INTEGRITY, "a revocation list carries no hash of the audit log");
+	(void)ASN1_TIME_to_tm(X509_CRL_get0_lastUpdate(crl), &parts);
+	const struct clock_civil civil = { parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
+					   parts.tm_hour,        parts.tm_min,     parts.tm_sec };
+	(void)clock_rfc3339(clock_from_civil(civil), out->time);
+	for (out->sequence = log->count; out->sequence > 0; out->sequence--)
+		if (memcmp(log->hashes[out->sequence - 1], hash, 32) == 0)
+			return 0;
+	return err_set(err, ERR_INTEGRITY,
+		       "the revocation list of %s saw a log that this one does not contain (the log ends at %s)",
+		       out->time, log->last_time);
+}

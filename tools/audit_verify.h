@@ -1,0 +1,50 @@
+/*
+ * tools/audit_verify.h - an exported audit log, proved by files alone.
+ *
+ * An export is JSON lines: the entries in order, {"sequence", "hash", "entry"}, then {"head": {"text",
+ * "signature", "certificate"}} for each signed head, and {"roots": PEM}.
+ * Source: PKI.md section 7.
+ */
+#ifndef CHANCERY_TOOLS_AUDIT_VERIFY_H
+#define CHANCERY_TOOLS_AUDIT_VERIFY_H
+
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/ossl.h"
+
+#define AUDIT_LINE_MAX ((size_t)1 << 20)
+
+struct audit_log {
+	uint8_t (*hashes)[32]; /* hashes[n - 1]: the chain's hash after entry n */
+	uint64_t count;
+	char first_time[32], last_time[32]; /* of the entries, as they say themselves */
+	STACK_OF(X509) * trusted;           /* roots to trust; owned */
+	STACK_OF(X509) * known;             /* issuers met in heads; owned */
+	char **heads;                       /* JSON texts of the export's own heads; owned */
+	size_t head_count;
+	struct buf roots; /* PEM, as the export has them */
+};
+void audit_log_free(struct audit_log *log);
+
+/* Reads an export and checks the chain: numbers without gaps from 1, each hash. ERR_INTEGRITY at the first
+ * thing that is wrong, saying what it is; ERR_NOT_FOUND, ERR_IO. */
+int audit_log_read(const char *path, struct audit_log *log, struct error *err);
+
+/* Adds the PEM certificates of text to those that are trusted. ERR_BAD_REQUEST where there is none. */
+int audit_log_trust(struct audit_log *log, struct bytes pem, struct error *err);
+
+/* A signed head (the JSON of /audit/head): its signature by an audit certificate of a trusted root, and that
+ * the log has this hash at this place. ERR_INTEGRITY. */
+struct audit_attested {
+	uint64_t sequence;
+	char time[32];
+};
+int audit_log_check_head(struct audit_log *log, struct bytes json, struct audit_attested *out, struct error *err);
+
+/* A revocation list, PEM or DER: signed by a trusted root or by an issuer that a head named, and the log has the
+ * hash that it carries. ERR_INTEGRITY. */
+int audit_log_check_crl(struct audit_log *log, struct bytes crl, struct audit_attested *out, struct error *err);
+
+#endif

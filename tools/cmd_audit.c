@@ -1,0 +1,214 @@
+/* chancery audit: the log into a file, and the proof of such a file. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "tools/audit_verify.h"
+#include "tools/cmd.h"
+
+#define PAGE 500
+#define FILE_MAX ((size_t)256 << 20)
+
+/* ---- export ---- */
+
+static int write_line(FILE *to, json_t *line, struct error *err)
+{
+	int failed = !line || json_dumpf(line, to, JSON_COMPACT | JSON_PRESERVE_ORDER) || fputc('\n', to) == EOF;
+	json_decref(line);
+	return failed ? err_errno(err, ERR_IO, "cannot write the export") : 0;
+}
+
+static int write_page(const json_t *entries, FILE *to, uint64_t *last, struct error *err)
+{
+	size_t i;
+	json_t *entry;
+	json_array_foreach(entries, i, entry)
+	{
+		*last = (uint64_t)json_integer_value(json_object_get(entry, "sequence"));
+		if (write_line(to, json_incref(entry), err))
+			return -1;
+	}
+	return 0;
+}
+
+static int export_entries(struct client *client, FILE *to, uint64_t *last, struct error *err)
+{
+	struct progress progress = progress_begin("audit entries");
+	bool more = true;
+	int failed = 0;
+	while (more && !failed) {
+		auto_buf path = BUF_INIT;
+		buf_printf(&path, "/api/v1/audit?after=%" PRIu64 "&limit=%d", *last, PAGE);
+		json_t *page = client_get_json(client, buf_text(&path), err);
+		failed = !page || write_page(json_object_get(page, "entries"), to, last, err);
+		more = page && json_is_true(json_object_get(page, "more")) &&
+		       json_array_size(json_object_get(page, "entries")) > 0;
+		json_decref(page);
+		progress_step(&progress, *last, 0);
+	}
+	progress_end(&progress);
+	return failed ? -1 : 0;
+}
+
+/* The head first, the entries then: so the log that is written holds all that the head was signed over. */
+static int export_to(struct client *client, FILE *to, uint64_t *last, struct error *err)
+{
+	auto_buf roots = BUF_INIT;
+	struct error none = ERR_INIT;
+	json_t *head = client_get_json(client, "/audit/head", &none);
+	if (!head && none.code != ERR_NOT_FOUND) {
+		*err = none;
+		return -1;
+	}
+	if (export_entries(client, to, last, err) || (head && write_line(to, json_pack("{s:O}", "head", head), err)) ||
+	    client_get(client, "/ca/roots.pem", &roots, err) ||
+	    write_line(to, json_pack("{s:s}", "roots", buf_text(&roots)), err)) {
+		json_decref(head);
+		return -1;
+	}
+	json_decref(head);
+	return 0;
+}
+
+static int run_export(struct invocation *in)
+{
+	const char *out = NULL;
+	const struct option_spec specs[] = { { "out", OPTION_TEXT, &out, "FILE", "where to write (standard output)" },
+					     OPTIONS_END };
+	if (options_read(in, specs, 0, 0))
+		return in->status;
+	auto_client *client = client_open(&in->common, &in->error);
+	FILE *to = !client ? NULL : out ? fopen(out, "we") : stdout;
+	uint64_t last = 0;
+	if (client && !to)
+		(void)err_errno(&in->error, ERR_IO, "cannot write %s", out);
+	int failed = !to || export_to(client, to, &last, &in->error);
+	if (out && to && fclose(to))
+		failed = err_errno(&in->error, ERR_IO, "cannot write %s", out);
+	if (failed)
+		return refuse(in);
+	if (out && in->common.json)
+		output_json(json_pack("{s:s, s:I}", "file", out, "entries", (json_int_t)last));
+	else if (out)
+		(void)printf("%" PRIu64 " entries: %s. Prove them with `chancery audit verify %s`.\n", last, out, out);
+	return 0;
+}
+
+/* ---- verify ---- */
+
+struct verdict {
+	struct audit_log log;
+	const char *trust;                     /* where the trusted roots are from */
+	struct audit_attested inside, outside; /* newest head of the export, and newest witness from elsewhere */
+};
+
+static void verdict_free(struct verdict *v)
+{
+	audit_log_free(&v->log);
+}
+
+static int trust(struct invocation *in, struct verdict *v)
+{
+	auto_free char *standard = state_path(&in->common, "trust/root.pem", &in->error);
+	auto_buf pem = BUF_INIT;
+	if (!standard)
+		return -1;
+	const char *file = in->common.ca ? in->common.ca : file_exists(standard) ? standard : NULL;
+	v->trust = file ? "the given root" : "the export's own root, which nobody vouches for";
+	if (file && file_read(file, 1 << 20, &pem, &in->error))
+		return -1;
+	return audit_log_trust(&v->log, file ? buf_bytes(&pem) : buf_bytes(&v->log.roots), &in->error);
+}
+
+static void keep_newest(struct audit_attested *newest, const struct audit_attested *seen)
+{
+	if (seen->sequence > newest->sequence)
+		*newest = *seen;
+}
+
+static int check_files(struct verdict *v, const struct option_list *files, bool crl, struct error *err)
+{
+	for (size_t i = 0; i < files->count; i++) {
+		auto_buf content = BUF_INIT;
+		struct audit_attested seen;
+		if (file_read(files->items[i], FILE_MAX, &content, err))
+			return -1;
+		int wrong = crl ? audit_log_check_crl(&v->log, buf_bytes(&content), &seen, err)
+				: audit_log_check_head(&v->log, buf_bytes(&content), &seen, err);
+		if (wrong) {
+			(void)err_about(err, "file", files->items[i], NULL);
+			return -1;
+		}
+		keep_newest(&v->outside, &seen);
+	}
+	return 0;
+}
+
+static int check_all(struct invocation *in, struct verdict *v, const struct option_list *heads,
+		     const struct option_list *crls)
+{
+	struct error *err = &in->error;
+	if (audit_log_read(in->operands[0], &v->log, err) || trust(in, v))
+		return -1;
+	for (size_t i = 0; i < v->log.head_count; i++) {
+		struct audit_attested seen;
+		if (audit_log_check_head(&v->log, bytes_of(v->log.heads[i]), &seen, err))
+			return -1;
+		keep_newest(&v->inside, &seen);
+	}
+	return check_files(v, heads, false, err) || check_files(v, crls, true, err) ? -1 : 0;
+}
+
+static void say(const struct invocation *in, const struct verdict *v)
+{
+	if (in->common.json) {
+		output_json(json_pack("{s:b, s:I, s:s, s:s, s:{s:I, s:s}, s:{s:I, s:s}}", "intact", 1, "entries",
+				      (json_int_t)v->log.count, "first", v->log.first_time, "last", v->log.last_time,
+				      "attestedByExport", "sequence", (json_int_t)v->inside.sequence, "time",
+				      v->inside.time, "attestedElsewhere", "sequence", (json_int_t)v->outside.sequence,
+				      "time", v->outside.time));
+		return;
+	}
+	(void)printf("The log is whole: %" PRIu64 " entries, %s to %s.\n", v->log.count, v->log.first_time,
+		     v->log.last_time);
+	if (v->outside.sequence)
+		(void)printf("Attested from elsewhere up to entry %" PRIu64 " (%s).\n", v->outside.sequence,
+			     v->outside.time);
+	if (v->inside.sequence)
+		(void)printf("Attested by its own signed head up to entry %" PRIu64 " (%s), under %s.\n",
+			     v->inside.sequence, v->inside.time, v->trust);
+	if (!v->outside.sequence)
+		(void)puts(
+			"No head or list from elsewhere was given: that nothing was cut off behind the attested entry\n"
+			"is shown by nobody but the log's keeper. Keep heads and lists elsewhere; give them by --head "
+			"and --crl.");
+}
+
+static int run_verify(struct invocation *in)
+{
+	struct option_list heads = { .count = 0 }, crls = { .count = 0 };
+	const struct option_spec specs[] = {
+		{ "head", OPTION_LIST, &heads, "FILE", "a signed head kept elsewhere (/audit/head)" },
+		{ "crl", OPTION_LIST, &crls, "FILE", "a revocation list kept elsewhere" },
+		OPTIONS_END,
+	};
+	if (options_read(in, specs, 1, 1))
+		return in->status;
+	CLEANUP(verdict_free) struct verdict v = { .trust = "" };
+	if (check_all(in, &v, &heads, &crls))
+		return refuse(in);
+	say(in, &v);
+	return 0;
+}
+
+static const struct command commands[] = {
+	{ "export", "", "Write the whole log, its newest signed head and the roots as JSON lines", NULL, NULL,
+	  run_export },
+	{ "verify", "EXPORT", "Prove an exported log by files alone; exit status 4 at the first wrong thing",
+	  "Checks every hash, every signed head, and that heads and lists which you kept elsewhere (each list\n"
+	  "carries a hash of the log) belong to this log. Trusts --ca FILE, else STATE/trust/root.pem.\n",
+	  NULL, run_verify },
+	{ NULL, NULL, NULL, NULL, NULL, NULL },
+};
+const struct command cmd_audit = { "audit", "", "The audit log: export, verify", NULL, commands, NULL };

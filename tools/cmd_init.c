@@ -1,0 +1,375 @@
+/* chancery init: a state directory with everything that a CA needs. Can be run again at any time. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/secret.h"
+#include "base/text.h"
+#include "ca-core/ca.h"
+#include "hsm/admin.h"
+#include "store/record.h"
+#include "tools/chanceryd_listen.h"
+#include "tools/cmd.h"
+
+#define SOFTHSM_FOLDER "token"
+#define SOFTHSM_CONF "token/softhsm2.conf"
+#define PIN_OCTETS 16
+#define ADMIN "admin"
+#define HOSTS_MAX 64
+
+struct init {
+	const char *organization, *url, *arc;
+	struct option_list hosts;
+	const char *module; /* absolute; borrowed or owned by run */
+	unsigned port, http_port;
+	bool softhsm; /* the module is SoftHSM2 with a folder of our own */
+};
+
+/* ---- folders, PINs, configuration ---- */
+
+static int make_folders(struct error *err)
+{
+	static const struct {
+		const char *name;
+		mode_t mode;
+	} folders[] = {
+		{ "trust", 0755 }, { "admin", 0700 }, { "identities", 0700 }, { "first", 0700 },
+		{ "token", 0700 }, { "store", 0700 }, { "front", 0700 },      { "published", 0755 },
+	};
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
+		if (file_make_dir(folders[i].name, folders[i].mode, err))
+			return -1;
+	return 0;
+}
+
+static int make_pin(const char *path, struct error *err)
+{
+	if (file_exists(path))
+		return 0;
+	auto_secret *pin = secret_random(PIN_OCTETS, err);
+	if (!pin)
+		return -1;
+	auto_secret_buf line = BUF_INIT;
+	buf_add_bytes(&line, secret_bytes(pin));
+	buf_u8(&line, '\n');
+	return file_create(path, buf_bytes(&line), 0600, err);
+}
+
+static void addresses_of(unsigned port, bool everywhere, struct buf texts[2])
+{
+	buf_printf(&texts[0], "%s:%u", everywhere ? "0.0.0.0" : "127.0.0.1", port);
+	buf_printf(&texts[1], "%s:%u", everywhere ? "[::]" : "[::1]", port);
+}
+
+static int write_config(const struct init *init, struct error *err)
+{
+	if (file_exists(STATE_CONFIG))
+		return 0;
+	struct buf https[2] = { BUF_INIT, BUF_INIT }, http[2] = { BUF_INIT, BUF_INIT };
+	addresses_of(init->port, init->hosts.count > 0, https);
+	addresses_of(init->http_port, init->hosts.count > 0, http);
+	const char *names[HOSTS_MAX + 4] = { "localhost", "127.0.0.1", "::1" };
+	for (size_t i = 0; i < init->hosts.count && i < HOSTS_MAX; i++)
+		names[3 + i] = init->hosts.items[i];
+	const char *const https_texts[] = { buf_text(&https[0]), buf_text(&https[1]), NULL };
+	const char *const http_texts[] = { buf_text(&http[0]), buf_text(&http[1]), NULL };
+	const struct ca_config_template template = {
+		.node = "ca1",
+		.module = init->module,
+		.softhsm_conf = init->softhsm ? SOFTHSM_CONF : "",
+		.url = init->url,
+		.arc = init->arc,
+		.signer_user = "chancery-signer",
+		.front_user = "chancery-front",
+		.https = https_texts,
+		.http = http_texts,
+		.names = names,
+	};
+	auto_buf text = BUF_INIT;
+	ca_config_write(&template, &text);
+	int result = text.failed ? err_set(err, ERR_INTERNAL, "no memory for the configuration")
+				 : file_create(STATE_CONFIG, buf_bytes(&text), 0644, err);
+	for (size_t i = 0; i < 2; i++) {
+		buf_free(&https[i]);
+		buf_free(&http[i]);
+	}
+	return result;
+}
+
+/* ---- tokens ---- */
+
+static int init_token(const struct init *init, const char *label, struct error *err)
+{
+	auto_buf pin_reference = BUF_INIT, so_reference = BUF_INIT;
+	buf_printf(&pin_reference, "file:token/%s.pin", label);
+	buf_printf(&so_reference, "file:token/%s.so-pin", label);
+	auto_secret *pin = secret_get(buf_text(&pin_reference), "the PIN", err);
+	auto_secret *so_pin = pin ? secret_get(buf_text(&so_reference), "the SO PIN", err) : NULL;
+	if (!so_pin)
+		return -1;
+	if (hsm_admin_init_token(init->module, label, so_pin, pin, err) == 0)
+		return 0;
+	return err->code == ERR_CONFLICT ? 0 : -1; /* of an earlier run */
+}
+
+/* In a process of its own: libp11 initializes and finalizes the module behind our back. */
+static int init_tokens(const struct init *init, struct error *err)
+{
+	int ends[2];
+	if (pipe(ends))
+		return err_errno(err, ERR_IO, "no pipe");
+	pid_t child = fork();
+	if (child == 0) {
+		struct error failure = ERR_INIT;
+		if (init->softhsm && setenv("SOFTHSM2_CONF", SOFTHSM_CONF, 1))
+			(void)err_errno(&failure, ERR_IO, "cannot set SOFTHSM2_CONF");
+		else if (init_token(init, "root", &failure) == 0)
+			(void)init_token(init, "issuing", &failure);
+		if (failure.code == ERR_CONFLICT)
+			failure = ERR_INIT;
+		ssize_t written = write(ends[1], &failure, sizeof(failure));
+		_exit(written == (ssize_t)sizeof(failure) ? 0 : 1);
+	}
+	(void)close(ends[1]);
+	struct error failure = ERR_INIT;
+	bool told = child > 0 && read(ends[0], &failure, sizeof(failure)) == (ssize_t)sizeof(failure);
+	(void)close(ends[0]);
+	int status = 0;
+	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	if (!told)
+		return err_set(err, ERR_TOKEN_UNAVAILABLE, "initializing the tokens ended in the module %s",
+			       init->module);
+	if (failure.code != ERR_NONE) {
+		*err = failure;
+		return -1;
+	}
+	return 0;
+}
+
+/* ---- the CA itself ---- */
+
+struct founding {
+	struct ca_config *config;
+	struct store *store;
+	struct secret *pins[CA_CONFIG_TOKENS_MAX];
+	struct ca *ca;
+};
+
+static void founding_end(struct founding *f)
+{
+	if (f->ca)
+		ca_close(f->ca);
+	if (f->store)
+		store_close(f->store);
+	for (size_t i = 0; i < CA_CONFIG_TOKENS_MAX; i++)
+		secret_free(f->pins[i]);
+	if (f->config)
+		ca_config_free(f->config);
+}
+
+static int founding_begin(struct founding *f, struct error *err)
+{
+	f->config = ca_config_load(STATE_CONFIG, err);
+	if (!f->config)
+		return -1;
+	for (size_t i = 0; i < f->config->token_count; i++) {
+		const struct ca_config_token *token = &f->config->tokens[i];
+		f->pins[i] = secret_get(token->pin, token->name, err);
+		if (!f->pins[i])
+			return -1;
+	}
+	const struct store_options options = {
+		.path = "store", .node = f->config->process.node, .clock = clock_system(), .create = true
+	};
+	f->store = store_open(&options, err);
+	return f->store ? 0 : -1;
+}
+
+static int add_admin(struct ca *ca, struct bytes spki, struct buf *certificate, struct error *err)
+{
+	const struct ca_actor root = {
+		.identity = "root", .roles = 0xff, .may_request = true, .may_read = true, .peer = "init"
+	};
+	const struct message_identity_add request = {
+		.name = bytes_of(ADMIN),
+		.roles = ROLE_REQUESTER | ROLE_OFFICER | ROLE_AUDITOR | ROLE_ADMIN,
+		.spki = spki,
+	};
+	struct store_serial serial;
+	if (ca_identity_add(ca, &root, &request, false, false, certificate, &serial, err) == 0)
+		return 0;
+	if (err->code != ERR_ORDER_STATE)
+		return -1;
+	/* An earlier run enrolled it, but its key never reached the disk. */
+	*err = ERR_INIT;
+	return ca_identity_add(ca, &root, &request, true, true, certificate, &serial, err);
+}
+
+static int enrol_admin(struct founding *f, struct error *err)
+{
+	const struct key_folder folder = {
+		.path = "admin", .force = true, .fullchain_only = true, .p12 = ADMIN, .p12_password = "p12-password"
+	};
+	auto_evp_pkey *key = key_generate("p256", err);
+	auto_buf spki = BUF_INIT, certificate = BUF_INIT, chain = BUF_INIT;
+	if (!key || key_spki(key, &spki, err) || key_folder_prepare(&folder, err) ||
+	    add_admin(f->ca, buf_bytes(&spki), &certificate, err))
+		return -1;
+	const struct ca_profile *profile = ca_config_profile(f->config, "client");
+	text_add_pem(&chain, "CERTIFICATE", buf_bytes(&certificate));
+	auto_buf path = BUF_INIT;
+	buf_printf(&path, "published/ca/%s/chain.pem", profile ? profile->issuer : "");
+	if (file_read(buf_text(&path), 65536, &chain, err))
+		return -1;
+	return key_folder_write(&folder, key, buf_bytes(&chain), err);
+}
+
+static int found(const struct init *init, struct founding *f, struct error *err)
+{
+	if (founding_begin(f, err))
+		return -1;
+	const struct ca_foundation foundation = {
+		.config = f->config,
+		.store = f->store,
+		.clock = clock_system(),
+		.pins = (const struct secret *const *)f->pins,
+		.organization = init->organization,
+		.published = "published",
+		.root_pem = "trust/root.pem",
+	};
+	const struct ca_options options = {
+		.config = f->config,
+		.store = f->store,
+		.clock = clock_system(),
+		.pins = (const struct secret *const *)f->pins,
+		.published = "published",
+	};
+	if (ca_found(&foundation, err))
+		return -1;
+	f->ca = ca_open(&options, err);
+	return f->ca ? enrol_admin(f, err) : -1;
+}
+
+static int found_and_close(const struct init *init, struct error *err)
+{
+	struct founding f = { 0 };
+	int result = found(init, &f, err);
+	founding_end(&f);
+	return result;
+}
+
+/* Each folder to the user of the role that works in it. */
+static int hand_over(struct error *err)
+{
+	auto_ca_config *config = ca_config_load(STATE_CONFIG, err);
+	struct user signer, front;
+	char why[128];
+	if (!config)
+		return -1;
+	user_for_role(config->process.signer_user, ".", &signer, why);
+	user_for_role(config->process.front_user, ".", &front, why);
+	return user_give(&signer, "store", err) || user_give(&signer, "token", err) ||
+			       user_give(&signer, "published", err) || user_give(&front, "front", err)
+		       ? -1
+		       : 0;
+}
+
+/* ---- the command ---- */
+
+static bool is_finished(void)
+{
+	return file_exists(STATE_CONFIG) && file_exists("trust/root.pem") && file_exists("admin/cert.pem");
+}
+
+static int make_all(const struct init *init, struct error *err)
+{
+	static const char *const pins[] = { "token/root.pin", "token/root.so-pin", "token/issuing.pin",
+					    "token/issuing.so-pin" };
+	if (make_folders(err) || (init->softhsm && hsm_admin_make_softhsm(SOFTHSM_FOLDER, err)))
+		return -1;
+	for (size_t i = 0; i < sizeof(pins) / sizeof(pins[0]); i++)
+		if (make_pin(pins[i], err))
+			return -1;
+	return init_tokens(init, err) || write_config(init, err) || found_and_close(init, err) || hand_over(err) ? -1
+														 : 0;
+}
+
+static void say(const struct invocation *in, bool new)
+{
+	const char *state = in->common.state;
+	if (in->common.json) {
+		output_json(json_pack("{s:s, s:b, s:s+, s:s+, s:s+}", "state", state, "created", new, "trust", state,
+				      "/trust/root.pem", "admin", state, "/admin/cert.pem", "config", state,
+				      "/" STATE_CONFIG));
+		return;
+	}
+	(void)printf(new ? "A new certificate authority is in %s.\n"
+			 : "%s holds a certificate authority already: nothing changed.\n",
+		     state);
+	(void)printf("  trust this root:  %s/trust/root.pem\n  administrator:    %s/admin/cert.pem\n"
+		     "  configuration:    %s/" STATE_CONFIG "\n",
+		     state, state, state);
+	if (new)
+		(void)printf("Start it with `chanceryd --config %s/" STATE_CONFIG "`.\n", state);
+}
+
+static int enter(const struct invocation *in, struct error *err)
+{
+	if (file_make_dir(in->common.state, 0711, err))
+		return -1;
+	return state_enter(&in->common, err);
+}
+
+static int run_init(struct invocation *in)
+{
+	struct init init = { .organization = "", .url = "http://localhost:8080", .arc = "2.999.1", .port = 8443 };
+	const char *module = NULL, *url = NULL;
+	const struct option_spec specs[] = {
+		{ "org", OPTION_TEXT, &init.organization, "NAME", "organization in the CA's names" },
+		{ "url", OPTION_TEXT, &url, "URL", "public http:// address of CRLs and CA certificates" },
+		{ "host", OPTION_LIST, &init.hosts, "NAME", "a name or address of this server; several may be given" },
+		{ "module", OPTION_TEXT, &module, "PATH", "PKCS#11 module (SoftHSM2)" },
+		{ "arc", OPTION_TEXT, &init.arc, "OID", "arc of this CA's own object identifiers (2.999.1)" },
+		{ "port", OPTION_NUMBER, &init.port, "N", "port of HTTPS (8443)" },
+		{ "http-port", OPTION_NUMBER, &init.http_port, "N", "port of plain HTTP (8080)" },
+		OPTIONS_END,
+	};
+	if (options_read(in, specs, 0, 0))
+		return in->status;
+	if (init.port > 65535 || init.http_port > 65535 || init.hosts.count > HOSTS_MAX)
+		return refuse_usage(in, "a port is at most 65535, and --host is given at most %d times", HOSTS_MAX);
+	init.http_port = init.http_port ? init.http_port : 8080;
+	auto_buf local_url = BUF_INIT;
+	buf_printf(&local_url, "http://%s:%u", init.hosts.count ? init.hosts.items[0] : "localhost", init.http_port);
+	init.url = url ? url : buf_text(&local_url);
+	init.softhsm = !module;
+	auto_free char *given = module ? path_absolute(module, &in->error) : NULL;
+	init.module = module ? given : hsm_admin_find_softhsm();
+	if (module && !given)
+		return refuse(in);
+	if (!init.module) {
+		(void)err_set(&in->error, ERR_NOT_FOUND,
+			      "SoftHSM2 is not installed: `apt-get install softhsm2`, or "
+			      "name a PKCS#11 module with --module");
+		return refuse(in);
+	}
+	if (enter(in, &in->error))
+		return refuse(in);
+	bool finished = is_finished();
+	auto_fd lock = finished ? -1 : listen_lock(&in->error);
+	if (!finished && (lock < 0 || make_all(&init, &in->error)))
+		return refuse(in);
+	say(in, !finished);
+	return 0;
+}
+
+static const char detail[] =
+	"Makes folders, tokens with random PINs, the configuration, a root and an issuing CA, the audit key,\n"
+	"and the first administrator. An interrupted run is finished by running it again; a finished one is\n"
+	"left alone. Without --host the server listens on this machine only.\n";
+
+const struct command cmd_init = { "init", "", "Make a new certificate authority", detail, NULL, run_init };

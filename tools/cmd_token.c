@@ -1,0 +1,204 @@
+/* chancery token: what PKCS#11 tokens there are, a key made in one, how the server's are. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/secret.h"
+#include "hsm/admin.h"
+#include "hsm/key.h"
+#include "tools/admin.h"
+#include "tools/cmd.h"
+
+#define TOKENS_MAX 64
+
+/* Modules of the configuration find their tokens from the state directory. */
+static struct ca_config *enter(struct invocation *in)
+{
+	auto_ca_config *config = state_config(&in->common, &in->error);
+	if (!config || state_enter(&in->common, &in->error))
+		return NULL;
+	return TAKE(config);
+}
+
+static int use_softhsm_conf(const char *path, struct error *err)
+{
+	return path[0] && setenv("SOFTHSM2_CONF", path, 1) ? err_errno(err, ERR_IO, "cannot set SOFTHSM2_CONF") : 0;
+}
+
+/* ---- list ---- */
+
+static json_t *info_json(const struct hsm_token_info *info, const char *module)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:b}", "label", info->label, "manufacturer",
+			 info->manufacturer, "model", info->model, "serial", info->serial, "module", module, "slot",
+			 (json_int_t)info->slot, "initialized", (int)info->initialized, "pinLocked",
+			 (int)info->pin_locked);
+}
+
+static int list_module(const char *path, const char *softhsm_conf, json_t *rows, struct error *err)
+{
+	auto_free struct hsm_token_info *found = calloc(TOKENS_MAX, sizeof(*found));
+	if (!found || use_softhsm_conf(softhsm_conf, err))
+		return found ? -1 : err_set(err, ERR_INTERNAL, "no memory");
+	auto_hsm_module *module = hsm_module_open(path, err);
+	int count = module ? hsm_module_tokens(module, found, TOKENS_MAX, err) : -1;
+	for (int i = 0; i < count && i < TOKENS_MAX; i++)
+		(void)json_array_append_new(rows, info_json(&found[i], path));
+	return count < 0 ? -1 : 0;
+}
+
+static bool seen_before(const struct ca_config *config, size_t at)
+{
+	for (size_t i = 0; i < at; i++)
+		if (strcmp(config->tokens[i].module, config->tokens[at].module) == 0)
+			return true;
+	return false;
+}
+
+static int list_all(struct invocation *in, const char *module, json_t *rows)
+{
+	if (module)
+		return list_module(module, "", rows, &in->error);
+	auto_ca_config *config = enter(in);
+	if (!config)
+		return -1;
+	for (size_t i = 0; i < config->token_count; i++)
+		if (!seen_before(config, i) &&
+		    list_module(config->tokens[i].module, config->tokens[i].softhsm_conf, rows, &in->error))
+			return -1;
+	return 0;
+}
+
+static int run_list(struct invocation *in)
+{
+	const char *module = NULL;
+	const struct option_spec specs[] = { { "module", OPTION_TEXT, &module, "PATH", "of this PKCS#11 module" },
+					     OPTIONS_END };
+	if (options_read(in, specs, 0, 0))
+		return in->status;
+	json_t *rows = json_array();
+	if (list_all(in, module, rows)) {
+		json_decref(rows);
+		return refuse(in);
+	}
+	auto_table table = TABLE_INIT(5);
+	const char *const heading[] = { "LABEL", "MANUFACTURER", "MODEL", "SERIAL", "STATE" };
+	table_add(&table, heading);
+	size_t i;
+	const json_t *row;
+	json_array_foreach(rows, i, row)
+	{
+		bool initialized = json_is_true(json_object_get(row, "initialized"));
+		bool locked = json_is_true(json_object_get(row, "pinLocked"));
+		const char *const cells[] = { member_text(row, "label"), member_text(row, "manufacturer"),
+					      member_text(row, "model"), member_text(row, "serial"),
+					      locked        ? "PIN locked"
+					      : initialized ? "initialized"
+							    : "uninitialized" };
+		table_add(&table, cells);
+	}
+	if (in->common.json)
+		output_json(json_pack("{s:O}", "tokens", rows));
+	else
+		table_print(&table);
+	json_decref(rows);
+	return 0;
+}
+
+/* ---- keygen ---- */
+
+static int make_key(struct invocation *in, const struct ca_config_token *config, enum hsm_key_type type,
+		    const char *label)
+{
+	struct error *err = &in->error;
+	auto_secret *pin = secret_get(config->pin, config->name, err);
+	if (!pin || use_softhsm_conf(config->softhsm_conf, err))
+		return -1;
+	auto_hsm_module *module = hsm_module_open(config->module, err);
+	if (!module)
+		return -1;
+	auto_hsm_token *token = hsm_token_open(module, config->uri, pin, 1, err);
+	if (!token)
+		return -1;
+	auto_hsm_key *key = hsm_key_generate(token, type, label, err);
+	if (!key)
+		return -1;
+	if (in->common.json)
+		output_json(json_pack("{s:s, s:s}", "uri", hsm_key_uri(key), "type", hsm_key_type_name(type)));
+	else
+		(void)puts(hsm_key_uri(key));
+	return 0;
+}
+
+static int run_keygen(struct invocation *in)
+{
+	const char *type_name = "p256", *label = NULL;
+	const struct option_spec specs[] = {
+		{ "type", OPTION_TEXT, &type_name, "T", "p256, p384, p521, rsa2048, rsa3072, rsa4096, ed25519" },
+		{ "label", OPTION_TEXT, &label, "NAME", "the key's label" },
+		OPTIONS_END,
+	};
+	if (options_read(in, specs, 1, 1))
+		return in->status;
+	enum hsm_key_type type;
+	if (!label)
+		return refuse_usage(in, "--label is needed");
+	if (hsm_key_type_parse(type_name, &type, &in->error))
+		return refuse(in);
+	auto_ca_config *config = enter(in);
+	if (!config)
+		return refuse(in);
+	const struct ca_config_token *token = ca_config_token(config, in->operands[0]);
+	if (!token) {
+		(void)err_set(&in->error, ERR_NOT_FOUND, "the configuration has no token \"%s\"", in->operands[0]);
+		return refuse(in);
+	}
+	return make_key(in, token, type, label) ? refuse(in) : 0;
+}
+
+/* ---- status ---- */
+
+static int run_status(struct invocation *in)
+{
+	const struct option_spec specs[] = { OPTIONS_END };
+	if (options_read(in, specs, 0, 0))
+		return in->status;
+	auto_buf answer = BUF_INIT;
+	auto_free struct message_health *health = calloc(1, sizeof(*health));
+	auto_admin *admin = health ? admin_open(&in->common, &in->error) : NULL;
+	if (!admin || admin_ask(admin, MSG_HEALTH_GET, BYTES_NONE, MSG_HEALTH, &answer, &in->error) ||
+	    message_health_read(buf_bytes(&answer), health, &in->error))
+		return refuse(in);
+	json_t *rows = json_array();
+	auto_table table = TABLE_INIT(3);
+	const char *const heading[] = { "TOKEN", "STATE", "SIGNATURES" };
+	bool all_up = true;
+	table_add(&table, heading);
+	for (uint32_t i = 0; i < health->token_count; i++) {
+		auto_buf name = BUF_INIT, state = BUF_INIT, count = BUF_INIT;
+		buf_add_bytes(&name, health->tokens[i].name);
+		buf_add_bytes(&state, health->tokens[i].state);
+		buf_printf(&count, "%llu", (unsigned long long)health->tokens[i].signatures);
+		const char *const cells[] = { buf_text(&name), buf_text(&state), buf_text(&count) };
+		table_add(&table, cells);
+		(void)json_array_append_new(rows, json_pack("{s:s, s:s, s:I}", "name", cells[0], "state", cells[1],
+							    "signatures", (json_int_t)health->tokens[i].signatures));
+		all_up = all_up && (strcmp(cells[1], "up") == 0 || strcmp(cells[1], "offline") == 0);
+	}
+	if (in->common.json)
+		output_json(json_pack("{s:O}", "tokens", rows));
+	else
+		table_print(&table);
+	json_decref(rows);
+	return all_up ? 0 : err_class(ERR_TOKEN_UNAVAILABLE)->exit_status;
+}
+
+static const struct command commands[] = {
+	{ "list", "", "List the tokens of the configured modules, or of --module", NULL, NULL, run_list },
+	{ "keygen", "TOKEN", "Make a key pair in a token of the configuration",
+	  "The key cannot leave the token. Prints its RFC 7512 URI. A running server finds it at its next start.\n",
+	  NULL, run_keygen },
+	{ "status", "", "How the running server's tokens are; exit status 3 where one is not up", NULL, NULL,
+	  run_status },
+	{ NULL, NULL, NULL, NULL, NULL, NULL },
+};
+const struct command cmd_token = { "token", "", "PKCS#11 tokens: list, keygen, status", NULL, commands, NULL };

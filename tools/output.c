@@ -1,0 +1,104 @@
+#include "tools/output.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+
+void output_json(json_t *value)
+{
+	(void)json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+	(void)putchar('\n');
+	json_decref(value);
+}
+
+/* Names come from other people: no escape sequence of theirs may reach a terminal. */
+static char *shown(const char *text)
+{
+	char *copy = strdup(text ? text : "");
+	bool utf8 = text_is_utf8(bytes_of(text)) && !text_has_control(bytes_of(text));
+	for (unsigned char *p = (unsigned char *)copy; p && *p && !utf8; p++)
+		if (*p < 0x20 || *p >= 0x7f)
+			*p = '?';
+	return copy;
+}
+
+void table_add(struct table *t, const char *const *cells)
+{
+	char **grown = reallocarray(t->cells, (t->rows + 1) * t->columns, sizeof(char *));
+	if (!grown) {
+		t->failed = true;
+		return;
+	}
+	t->cells = grown;
+	for (size_t i = 0; i < t->columns; i++)
+		t->cells[t->rows * t->columns + i] = shown(cells[i]);
+	t->rows++;
+}
+
+static const char *cell(const struct table *t, size_t row, size_t column)
+{
+	const char *text = t->cells[row * t->columns + column];
+	return text ? text : "";
+}
+
+void table_print(const struct table *t)
+{
+	size_t widths[TABLE_COLUMNS_MAX] = { 0 };
+	for (size_t row = 0; row < t->rows; row++)
+		for (size_t i = 0; i < t->columns; i++)
+			if (strlen(cell(t, row, i)) > widths[i])
+				widths[i] = strlen(cell(t, row, i));
+	for (size_t row = 0; row < t->rows; row++)
+		for (size_t i = 0; i < t->columns; i++) {
+			bool last = i + 1 == t->columns;
+			(void)printf("%-*s%s", last ? 0 : (int)widths[i], cell(t, row, i), last ? "\n" : "  ");
+		}
+	if (t->failed)
+		(void)fputs("chancery: some rows are missing: no memory\n", stderr);
+}
+
+void table_free(struct table *t)
+{
+	for (size_t i = 0; i < t->rows * t->columns; i++)
+		free(t->cells[i]);
+	free(t->cells);
+	*t = TABLE_INIT(t->columns);
+}
+
+void output_fact(const char *name, const char *value)
+{
+	if (!value)
+		return;
+	auto_free char *text = shown(value);
+	(void)printf("%s:%*s %s\n", name, (int)(strlen(name) < 14 ? 14 - strlen(name) : 0), "", text ? text : "");
+}
+
+struct progress progress_begin(const char *what)
+{
+	return (struct progress){ .what = what,
+				  .started_ms = clock_monotonic_ms(),
+				  .terminal = isatty(STDERR_FILENO) == 1 };
+}
+
+void progress_step(struct progress *p, uint64_t done, uint64_t all)
+{
+	int64_t now = clock_monotonic_ms();
+	if (!p->terminal || now - p->started_ms < 1000 || now - p->shown_ms < 100)
+		return;
+	p->shown_ms = now;
+	p->shown = true;
+	if (all > 0)
+		(void)fprintf(stderr, "\r%s: %llu of %llu (%llu%%) ", p->what, (unsigned long long)done,
+			      (unsigned long long)all, (unsigned long long)(done * 100 / all));
+	else
+		(void)fprintf(stderr, "\r%s: %llu ", p->what, (unsigned long long)done);
+}
+
+void progress_end(struct progress *p)
+{
+	if (p->shown)
+		(void)fputs("\r\033[K", stderr);
+}

@@ -1,0 +1,44 @@
+/*
+ * tools/output.h - what commands print: tables for people, JSON for machines, and a line of
+ * progress on stderr for what takes longer than a second on a terminal.
+ */
+#ifndef CHANCERY_TOOLS_OUTPUT_H
+#define CHANCERY_TOOLS_OUTPUT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+/* Prints the value, indented, with a line end; takes the reference. */
+void output_json(json_t *value);
+
+/* One row a line, columns aligned; rows are added as texts and copied. Bytes that a terminal
+ * could take for a command are shown as "?". */
+#define TABLE_COLUMNS_MAX 8
+struct table {
+	size_t columns, rows;
+	char **cells; /* owned, columns * rows */
+	bool failed;
+};
+#define TABLE_INIT(count) ((struct table){ (count), 0, NULL, false })
+void table_add(struct table *t, const char *const *cells); /* as many as there are columns */
+void table_print(const struct table *t);                   /* the first row is the heading */
+void table_free(struct table *t);
+#define auto_table CLEANUP(table_free) struct table
+
+/* "serial:   01ab" - one fact a line, aligned. NULL values are left out. */
+void output_fact(const char *name, const char *value);
+
+struct progress {
+	const char *what;
+	int64_t started_ms, shown_ms; /* monotonic */
+	bool terminal, shown;
+};
+struct progress progress_begin(const char *what);
+/* Shows the line once a second has gone, then at most ten times a second. all 0: unknown. */
+void progress_step(struct progress *p, uint64_t done, uint64_t all);
+void progress_end(struct progress *p);
+
+#endif
