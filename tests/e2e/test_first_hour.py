@@ -7,7 +7,7 @@ import stat
 
 from support import verify
 from support.client import Client, tls_context
-from support.harness import Tests, contains, equal, expect, free_port, run, wait_until
+from support.harness import Stopped, Tests, contains, equal, expect, free_port, run, wait_until
 from support.server import children, is_zombie
 
 
@@ -26,7 +26,8 @@ class House:
                                       cwd=self.env.root)
 
         def ready():
-            expect(self.process.poll() is None, f"run.sh ended with status {self.process.returncode}")
+            if self.process.poll() is not None:
+                raise Stopped(f"run.sh ended with status {self.process.returncode}")
             return f"ready https://localhost:{self.port}" in self.said(name)
 
         wait_until(ready, 60, "the line ready")

@@ -20,6 +20,10 @@ class Failure(Exception):
     """A rule that did not hold; the message is what the person sees."""
 
 
+class Stopped(BaseException):
+    """What is waited for will never come: raised by a check of wait_until to end the wait."""
+
+
 class TimeUp(BaseException):
     """The test's own time limit. No test may catch it by catching Exception."""
 
@@ -92,6 +96,8 @@ def wait_until(check, seconds, what, pause=0.02):
             if answer:
                 return answer
             last = None
+        except Stopped as stopped:
+            raise Failure(f"{what}: {stopped}") from None
         except Exception as error:  # pylint: disable=broad-except
             last = error
         if time.monotonic() > deadline:

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 from .client import Client, Response, tls_context
-from .harness import Failure, equal, expect, free_port, run, wait_until
+from .harness import Failure, Stopped, equal, expect, free_port, run, wait_until
 
 
 class CA:
@@ -67,10 +67,7 @@ class CA:
                 raise Stopped(f"chanceryd ended with status {self.server.returncode}")
             return self.health("/readyz").status == 200
 
-        try:
-            wait_until(ready, seconds * (3 if self.env.san else 1), "the server's readiness")
-        except Stopped as stopped:
-            raise Failure(str(stopped)) from None
+        wait_until(ready, seconds * (3 if self.env.san else 1), "the server's readiness")
 
     def health(self, path="/readyz"):
         client = self.client(identity=None, timeout=5)
@@ -182,10 +179,6 @@ class CA:
         done = self.cli("store", "check", check=False, limit=60)
         expect(done.returncode == 0, f"store check: status {done.returncode}: {(done.stdout + done.stderr)[-600:]}")
         return done.stdout
-
-
-class Stopped(BaseException):
-    """The server ended while it should come up: no use in waiting longer."""
 
 
 def children(pid):

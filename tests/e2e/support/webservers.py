@@ -3,8 +3,8 @@
 import os
 import pwd
 
-from .harness import free_port, wait_until
 from .client import Client, tls_context
+from .harness import Stopped, free_port, wait_until
 
 
 class WebServer:
@@ -21,7 +21,7 @@ class WebServer:
         """Until the TLS handshake works, whatever the server says about a missing client certificate."""
         def answers():
             if self.process.poll() is not None:
-                raise RuntimeError(f"{self.name} ended with status {self.process.returncode}")
+                raise Stopped(f"{self.name} ended with status {self.process.returncode}")
             client = Client("localhost", self.port, tls_context(trust), timeout=2)
             try:
                 return client.get("/").status

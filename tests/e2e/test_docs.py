@@ -1,0 +1,77 @@
+"""What the documents say to type, typed: every ```sh block of the README and the operator's guide.
+
+The blocks run in order in a folder whose ./var is the state of a running CA, as after
+`make run`; its ports stand in place of 8443 and 8080. Blocks that install, build or start
+are not typed (the first hour's tests do that).
+"""
+
+import os
+import re
+
+from support.harness import Tests, expect, run
+from support.server import CA
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+DOCUMENTS = ("README.md", "docs/operators-guide.md", "docs/api.md")
+NOT_TYPED = re.compile(r"^\s*(sudo|apt-get|apt|git clone|cd |make\b|systemctl|chanceryd|build/bin/chanceryd|nginx)\b",
+                       re.M)
+
+
+def blocks_of(document):
+    """(heading, text) of each ```sh block that can be typed."""
+    path = os.path.join(ROOT, document)
+    if not os.path.exists(path):
+        return []
+    found, heading, block = [], "", None
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            if block is None and line.startswith("#"):
+                heading = line.strip("# \n")
+            elif line.startswith("```"):
+                if block is None:
+                    block = [] if line.strip() == "```sh" else False
+                else:
+                    if block:
+                        found.append((heading, "".join(block)))
+                    block = None
+            elif block not in (None, False):
+                block.append(line)
+    return [(title, text) for title, text in found if not NOT_TYPED.search(text)]
+
+
+def setup(env):
+    house = env.folder("house")
+    ca = CA(env, state=os.path.join(house, "var"))
+    for name in ("build", "tools", "docs"):
+        target = env.build if name == "build" else os.path.join(ROOT, name)
+        os.symlink(target, os.path.join(house, name))
+    # What `make run` leaves in first/.
+    for name, profile, host in (("server", "server-dv", "localhost"), ("client", "client", "first-client")):
+        ca.cli("issue", "--profile", profile, "--name", host, "--out", ca.file("first", name))
+    return ca
+
+
+tests = Tests(setup)
+
+
+def typed(text):
+    def works(ca):
+        text_here = text.replace("8443", str(ca.port)).replace("8080", str(ca.http_port))
+        path = os.path.join(ca.env.build, "bin") + ":" + os.environ["PATH"]
+        done = run("bash", "-euo", "pipefail", "-c", text_here, cwd=os.path.dirname(ca.state), check=False,
+                   env=ca.env.environment(PATH=path, HOME=ca.env.folder("home")))
+        expect(done.returncode == 0, f"status {done.returncode} of:\n{text_here}\n{done.stdout[-500:]}{done.stderr[-500:]}")
+
+    return works
+
+
+for a_document in DOCUMENTS:
+    for number, (a_heading, a_text) in enumerate(blocks_of(a_document), 1):
+        words = re.sub(r"[^a-z0-9]+", "_", f"{os.path.basename(a_document)[:-3]} {number} {a_heading}".lower()).strip("_")
+        tests.add(words, typed(a_text), 60)
+
+
+@tests.rule()
+def the_documents_have_examples(_):
+    for document in ("README.md", "docs/operators-guide.md"):
+        expect(blocks_of(document), f"{document} has no ```sh block")
