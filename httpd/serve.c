@@ -246,11 +246,6 @@ static void log_library(void *cls, const char *fmt, va_list args)
 	log_debug("http library", KV("says", text));
 }
 
-static unsigned pool_size(const struct listener *listener)
-{
-	return listener->tls && sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 2 : 0;
-}
-
 void serve_quiesce(struct listener *listener)
 {
 	int fd = listener->daemon ? MHD_quiesce_daemon(listener->daemon) : listener->fd;
@@ -266,22 +261,24 @@ int serve_start(struct listener *listener, struct error *err)
 	unsigned flags = MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_ALLOW_SUSPEND_RESUME |
 			 MHD_USE_ERROR_LOG | (listener->tls ? MHD_USE_TLS : 0);
 	unsigned most = front->config->listen.connections;
+	unsigned pool = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 2 : 1;
 	struct MHD_OptionItem tls_options[] = {
-		{ MHD_OPTION_HTTPS_CERT_CALLBACK, (intptr_t)tls_choose, NULL },
+		{ MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)tls_choose },
 		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES },
+		{ pool > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, pool, NULL },
 		{ MHD_OPTION_END, 0, NULL },
 	};
 	struct MHD_OptionItem no_options[] = { { MHD_OPTION_END, 0, NULL } };
 	listener->daemon =
-		MHD_start_daemon(flags, 0, NULL, NULL, on_request, listener, MHD_OPTION_UNESCAPE_CALLBACK,
-				 leave_escaped, NULL, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
-				 MHD_OPTION_URI_LOG_CALLBACK, on_request_line, listener, MHD_OPTION_NOTIFY_COMPLETED,
-				 on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener,
-				 MHD_OPTION_LISTEN_SOCKET, listener->fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-				 HEADER_MEMORY, MHD_OPTION_CONNECTION_LIMIT, most, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-				 most / 2 + 1, MHD_OPTION_CONNECTION_TIMEOUT, front->config->listen.request_seconds,
-				 MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_THREAD_POOL_SIZE, pool_size(listener),
-				 MHD_OPTION_ARRAY, listener->tls ? tls_options : no_options, MHD_OPTION_END);
+		MHD_start_daemon(flags, 0, NULL, NULL, on_request, listener, MHD_OPTION_EXTERNAL_LOGGER, log_library,
+				 NULL, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_URI_LOG_CALLBACK,
+				 on_request_line, listener, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+				 MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener, MHD_OPTION_LISTEN_SOCKET,
+				 listener->fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEADER_MEMORY,
+				 MHD_OPTION_CONNECTION_LIMIT, most, MHD_OPTION_PER_IP_CONNECTION_LIMIT, most / 2 + 1,
+				 MHD_OPTION_CONNECTION_TIMEOUT, front->config->listen.request_seconds,
+				 MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY,
+				 listener->tls ? tls_options : no_options, MHD_OPTION_END);
 	if (!listener->daemon) {
 		serve_quiesce(listener);
 		return err_set(err, ERR_IO, "cannot serve on an inherited socket");
