@@ -27,7 +27,11 @@ struct log_kv {
 	int64_t number;
 };
 
-#define KV(name, value) ((struct log_kv){ (name), (value) ? (value) : "", 0 })
+static inline struct log_kv log_text(const char *key, const char *text)
+{
+	return (struct log_kv){ key, text ? text : "", 0 };
+}
+#define KV(name, value) log_text((name), (value))
 #define KV_INT(name, value) ((struct log_kv){ (name), NULL, (int64_t)(value) })
 
 /* role ("front", "signer") stands in each line. Lines above `most` are dropped.
