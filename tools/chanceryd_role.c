@@ -120,8 +120,9 @@ static void close_others(const struct role *role)
 static int drop(enum role_id id, const struct ca_config *config, struct error *err)
 {
 	struct user user;
-	char why[128];
-	user_for_role(role_user(config, id), ".", &user, why);
+	char text[128];
+	const char *why = text;
+	user_for_role(role_user(config, id), ".", &user, text);
 	if (!user.set)
 		log_info("the walls are thinner: this role runs as who started the server", KV("why", why));
 	if (user_become(&user, err))

@@ -27,9 +27,5 @@ for unit in tools/systemd/*.service tools/systemd/*.socket; do
 done
 
 if [ -z "$DESTDIR" ] && [ "$(id -u)" = 0 ]; then
-	for user in chancery-signer chancery-front; do
-		getent group "$user" >/dev/null || groupadd --system "$user"
-		getent passwd "$user" >/dev/null ||
-			useradd --system --gid "$user" --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin "$user"
-	done
+	tools/users.sh
 fi
