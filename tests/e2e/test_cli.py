@@ -10,7 +10,7 @@ import time
 from support import csr, der
 from support.client import pem_blocks
 from support.harness import Tests, contains, equal, expect, run, wait_until
-from support.server import CA
+from support.server import CA, serial_in
 
 COMMANDS = """init|issue|submit|renew|cert list|cert show|cert revoke|cert hold|cert unhold|cert export|identity add
 |identity list|identity show|identity renew|identity remove|identity recover|apitoken add|apitoken list|apitoken remove
@@ -25,11 +25,6 @@ def setup(env):
 
 
 tests = Tests(setup, san=True, setup_limit=90)
-
-
-def cert_serial(folder):
-    shown = run("openssl", "x509", "-noout", "-serial", "-in", os.path.join(folder, "cert.pem")).stdout
-    return shown.strip()[7:].lower()
 
 
 @tests.rule(60)
@@ -99,7 +94,7 @@ def server_trust_and_identity_can_be_given(ca):
     json.loads(done.stdout)
     token = ca.env.path("token")
     with open(token, "w", encoding="ascii") as file:
-        file.write(ca.add_token("--identity", "admin", "--read") + "\n")
+        file.write(ca.add_token("admin", "--may", "read") + "\n")
     os.chmod(token, 0o600)
     ca.cli("cert", "list", "--server", f"https://localhost:{ca.port}", "--ca", ca.root, "--token-file", token,
            environment={"CHANCERY_STATE": "/nonexistent"})
@@ -148,11 +143,11 @@ def submit_writes_the_chain(ca):
 @tests.rule()
 def renew_keeps_names_and_profile(ca):
     out = ca.issue("renewed", "renew.cli.test", "www.renew.cli.test", profile="peer")
-    old = cert_serial(out)
+    old = serial_in(out)
     with open(os.path.join(out, "key.pem"), encoding="ascii") as file:
         key = file.read()
     ca.cli("renew", old, "--reuse-key", "--out", out)
-    new = cert_serial(out)
+    new = serial_in(out)
     expect(new != old, "the same certificate")
     rows = [ca.admin.get(f"/api/v1/certificates/{serial}").json() for serial in (old, new)]
     for member in ("names", "profile", "subject"):
@@ -170,8 +165,9 @@ def renew_keeps_names_and_profile(ca):
 def json_is_json(ca):
     serial = ca.admin.issue(csr.for_names(csr.EcKey(2), "json.cli.test"))[1]
     for words in (["cert", "list"], ["cert", "show", serial], ["cert", "revoke", serial, "--reason", "superseded"],
-                  ["identity", "list"], ["identity", "show", "admin"], ["apitoken", "list"], ["crl", "show", "issuing-1"],
-                  ["crl", "now", "issuing-1"], ["config", "show"], ["config", "check"], ["store", "check"],
+                  ["identity", "list"], ["identity", "show", "admin"], ["apitoken", "list"],
+                  ["crl", "show", "issuing-1"], ["crl", "now", "issuing-1"], ["config", "show"], ["config", "check"],
+                  ["store", "check"],
                   ["token", "list"], ["token", "status"],
                   ["issue", "--profile", "client", "--name", "json", "--out", ca.env.path("json-out")]):
         ca.json(*words, limit=60)

@@ -76,7 +76,7 @@ def the_servers_own_certificate_and_the_crl_are_made_anew_in_time(ca):
 
 @tests.rule(90)
 def an_expired_api_token_gets_401(ca):
-    token = ca.add_token("--identity", "admin", "--read", "--days", "1")
+    token = ca.add_token("admin", "--may", "read", "--days", "1")
     at(ca, 40 * DAY)
     late = Client("127.0.0.1", ca.port, tls_context(None), token=token)
     refused(late.get("/api/v1/certificates"), 401, "identity-required")

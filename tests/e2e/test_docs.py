@@ -60,15 +60,16 @@ def typed(text):
         path = os.path.join(ca.env.build, "bin") + ":" + os.environ["PATH"]
         done = run("bash", "-euo", "pipefail", "-c", text_here, cwd=os.path.dirname(ca.state), check=False,
                    env=ca.env.environment(PATH=path, HOME=ca.env.folder("home")))
-        expect(done.returncode == 0, f"status {done.returncode} of:\n{text_here}\n{done.stdout[-500:]}{done.stderr[-500:]}")
+        said = done.stdout[-500:] + done.stderr[-500:]
+        expect(done.returncode == 0, f"status {done.returncode} of:\n{text_here}\n{said}")
 
     return works
 
 
 for a_document in DOCUMENTS:
     for number, (a_heading, a_text) in enumerate(blocks_of(a_document), 1):
-        words = re.sub(r"[^a-z0-9]+", "_", f"{os.path.basename(a_document)[:-3]} {number} {a_heading}".lower()).strip("_")
-        tests.add(words, typed(a_text), 60)
+        a_name = f"{os.path.basename(a_document)[:-3]} {number} {a_heading}".lower()
+        tests.add(re.sub(r"[^a-z0-9]+", "_", a_name).strip("_"), typed(a_text), 60)
 
 
 @tests.rule()

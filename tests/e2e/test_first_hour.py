@@ -91,7 +91,8 @@ def it_prints_urls_trust_and_what_to_do_next(house):
 
 @tests.rule()
 def the_first_certificates_verify(house):
-    for name, purpose, more in (("server", "sslserver", ["-verify_hostname", "localhost"]), ("client", "sslclient", [])):
+    for name, purpose, more in (("server", "sslserver", ["-verify_hostname", "localhost"]),
+                                ("client", "sslclient", [])):
         folder = os.path.join(house.state, "first", name)
         with open(os.path.join(folder, "fullchain.pem"), encoding="ascii") as file:
             chain = verify.Chain(house, house.env.path(f"first-{name}"), file.read())
@@ -102,7 +103,8 @@ def the_first_certificates_verify(house):
 @tests.rule()
 def the_state_is_as_the_contract_says(house):
     for path in ("chancery.conf", "trust/root.pem", "admin/cert.pem", "admin/key.pem", "admin/admin.p12",
-                 "admin/p12-password", "token", "store", "front", "published", "admin.sock", "first/server", "first/client"):
+                 "admin/p12-password", "token", "store", "front", "published", "admin.sock", "first/server",
+                 "first/client"):
         expect(os.path.exists(os.path.join(house.state, path)), f"no {path}")
     with open(os.path.join(house.state, "admin", "p12-password"), encoding="ascii") as file:
         password = file.read().strip()

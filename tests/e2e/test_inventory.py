@@ -95,7 +95,7 @@ def filters_find_what_they_say(ca):
           ca.serials[7], "by name in capitals")
     below = rows(ca, "?name=.inventory.test&limit=500")
     expect(set(ca.serials) <= {row["serial"] for row in below}, f"by suffix: {len(below)}")
-    expect(all(any("inventory.test" in str(name) for name in row["names"]) for row in below), "a foreign name by suffix")
+    expect(all("inventory.test" in str(row["names"]) for row in below), "a foreign name by suffix")
     equal([row["serial"] for row in rows(ca, "?status=revoked")], [ca.revoked], "by status")
     short = {row["serial"] for row in rows(ca, "?profile=short-lived&limit=500")}
     equal(short, {serial for number, serial in enumerate(ca.serials) if number % 5 == 0}, "by profile")

@@ -4,7 +4,7 @@ import os
 
 from support import webservers
 from support.harness import Tests, equal, expect, run, wait_until
-from support.server import CA
+from support.server import CA, serial_in
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -19,11 +19,6 @@ def setup(env):
     ca.web = {"nginx": webservers.nginx(ca, ca.site), "haproxy": webservers.haproxy(ca, ca.site),
               "node": webservers.node(ca, ca.site)}
     return ca
-
-
-def serial_in(folder):
-    shown = run("openssl", "x509", "-noout", "-serial", "-in", os.path.join(folder, "cert.pem")).stdout
-    return shown.strip()[7:].lower()
 
 
 def revoke(ca, folder, reason):
@@ -50,7 +45,8 @@ def identity(folder):
 
 
 def node_client(server, *words):
-    return run("node", os.path.join(HERE, "node", "client.js"), f"https://localhost:{server.port}/", *words, check=False)
+    script = os.path.join(HERE, "node", "client.js")
+    return run("node", script, f"https://localhost:{server.port}/", *words, check=False)
 
 
 def curl_is_served(name):
@@ -117,7 +113,8 @@ def nginx_and_haproxy_redirect_from_plain_http(ca):
         done = run("curl", "-sS", "-o", "/dev/null", "-w", "%{http_code} %{redirect_url}",
                    f"http://localhost:{ca.web[name].plain}/path")
         expect(done.stdout.startswith("301 https://localhost"), f"{name}: {done.stdout}")
-    done = run("curl", "-sSL", "--cacert", ca.root, *identity(ca.good), f"http://localhost:{ca.web['nginx'].plain}/open")
+    done = run("curl", "-sSL", "--cacert", ca.root, *identity(ca.good),
+               f"http://localhost:{ca.web['nginx'].plain}/open")
     expect("served by nginx" in done.stdout, done.stdout)
 
 
@@ -142,8 +139,9 @@ def a_revoked_server_is_not_believed_by_clients_with_the_crl(ca):
 
 @tests.rule()
 def a_name_that_was_not_asked_for_is_not_believed(ca):
-    done = run("curl", "-sS", "--cacert", ca.root, *identity(ca.good), "--resolve",
-               f"other.test:{ca.web['nginx'].port}:127.0.0.1", f"https://other.test:{ca.web['nginx'].port}/", check=False)
+    port = ca.web["nginx"].port
+    done = run("curl", "-sS", "--cacert", ca.root, *identity(ca.good), "--resolve", f"other.test:{port}:127.0.0.1",
+               f"https://other.test:{port}/", check=False)
     equal(done.returncode, 60, f"curl's status for another name ({done.stderr.strip()})")
 
 

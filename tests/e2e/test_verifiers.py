@@ -92,8 +92,8 @@ def nothing_verifies_without_our_root(ca):
     other = ca.env.path("other-root.pem")
     run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
         ca.env.path("other-root.key"), "-out", other, "-subj", "/O=Example/CN=Example Root 1")
-    done = run("openssl", "verify", "-no-CApath", "-no-CAstore", "-CAfile", other, "-untrusted", chain.chain, chain.leaf,
-               check=False)
+    done = run("openssl", "verify", "-no-CApath", "-no-CAstore", "-CAfile", other, "-untrusted", chain.chain,
+               chain.leaf, check=False)
     expect(done.returncode != 0, "openssl verifies without our root")
     done = run("certtool", "--verify", "--load-ca-certificate", other, "--infile", chain.full, check=False)
     expect(done.returncode != 0, "GnuTLS verifies without our root")
@@ -107,8 +107,8 @@ def the_root_and_the_issuer_are_what_they_should_be(ca):
     for part in ("Extended Key Usage", "Authority Key Identifier", "CRL Distribution", "Certificate Policies"):
         expect(part not in root, f"the root has {part}")
     issuing = run("openssl", "x509", "-noout", "-text", "-in", ca.chains["client"].chain).stdout
-    for part in ("CA:TRUE, pathlen:0", "Certificate Sign, CRL Sign", "NIST CURVE: P-256", "TLS Web Server Authentication",
-                 "TLS Web Client Authentication", "/crl/root-1.crl", "/ca/root-1.crt"):
+    for part in ("CA:TRUE, pathlen:0", "Certificate Sign, CRL Sign", "NIST CURVE: P-256",
+                 "TLS Web Server Authentication", "TLS Web Client Authentication", "/crl/root-1.crl", "/ca/root-1.crt"):
         contains(issuing, part, "the issuing CA")
     for text in (root, issuing):
         contains(text, "X509v3 Basic Constraints: critical", "a CA certificate")

@@ -176,6 +176,10 @@ def even_modulus():
     return csr.RsaKey(3, 5, modulus=(3 << 2046) | random.Random(3).getrandbits(2046) & ~1)
 
 
+def exponent_3():
+    return csr.RsaKey(csr.random_prime(1024, 41, 3), csr.random_prime(1024, 42, 3), 3)
+
+
 def small_factor():
     return csr.RsaKey(csr.SMALL_PRIMES[200], csr.random_prime(2038, 11))
 
@@ -195,8 +199,7 @@ LONG_NAME = ".".join(["a" * 60] * 5) + ".test"
 SYNTAX = [
     Case("empty", lambda: b"", "bad-csr", "bad-request", says="empty"),
     Case("trailing_bytes_in_der", lambda: GOOD + b"\0", "bad-csr", says="after|behind|trailing|follow"),
-    Case("trailing_bytes_inside_info", lambda: csr.request(KEY, attribute_set=csr.attributes(csr.san(csr.dns("t.test"))),
-                                                           info_tail=der.null()), "bad-csr"),
+    Case("trailing_bytes_inside_info", lambda: csr.for_names(KEY, "t.test", info_tail=der.null()), "bad-csr"),
     Case("indefinite_length", ber_indefinite, "bad-csr"),
     Case("non_minimal_length", non_minimal, "bad-csr"),
     Case("boolean_that_is_not_der", ber_boolean, "bad-csr"),
@@ -225,8 +228,7 @@ SIGNATURES = [
 
 KEYS = [
     Case("rsa_1024", signed_by(lambda: rsa(512)), "weak-key", says="1024"),
-    Case("rsa_exponent_3", signed_by(lambda: csr.RsaKey(csr.random_prime(1024, 41, 3), csr.random_prime(1024, 42, 3), 3)),
-         "weak-key", says="exponent"),
+    Case("rsa_exponent_3", signed_by(exponent_3), "weak-key", says="exponent"),
     Case("rsa_even_modulus", signed_by(even_modulus), "weak-key", says="even|odd"),
     Case("rsa_small_factor", signed_by(small_factor), "weak-key", says="factor"),
     Case("rsa_close_primes", signed_by(close_primes), "weak-key", says="close|fermat"),

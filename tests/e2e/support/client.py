@@ -135,8 +135,8 @@ def refused(answer, status, *codes, says=None, member=None):
     for part in ("title", "detail"):
         expect(isinstance(problem.get(part), str) and problem[part], f"no {part}: {problem}")
     if says:
-        expect(re.search(says, " ".join(str(problem.get(k, "")) for k in ("detail", "member", "value", "allowed")), re.I),
-               f"does not say /{says}/: {problem}")
+        said = " ".join(str(problem.get(part, "")) for part in ("detail", "member", "value", "allowed"))
+        expect(re.search(says, said, re.I), f"does not say /{says}/: {problem}")
     if member:
         equal(problem.get("member"), member, "member")
     if status == 503:

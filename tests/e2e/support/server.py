@@ -6,9 +6,8 @@ import os
 import re
 import signal
 import subprocess
-import time
 
-from .client import Client, Response, tls_context
+from .client import Client, tls_context
 from .harness import Failure, Stopped, equal, expect, free_port, run, wait_until
 
 
@@ -142,7 +141,8 @@ class CA:
         try:
             return json.loads(done.stdout)
         except ValueError:
-            raise Failure(f"chancery {' '.join(map(str, words))} --json printed no JSON: {done.stdout[:300]!r}") from None
+            command = " ".join(map(str, words))
+            raise Failure(f"chancery {command} --json printed no JSON: {done.stdout[:300]!r}") from None
 
     def issue(self, folder, *names, profile="server-dv", more=()):
         """`chancery issue` into a folder of the temporary directory; returns the folder."""
@@ -203,14 +203,7 @@ def kill_role(ca, role, number=signal.SIGKILL):
     return old
 
 
-def serial_of(pem):
-    """Content octets of a certificate's serial, lower-case hex, as URLs have it."""
-    printed = run("openssl", "x509", "-noout", "-serial", data=pem.encode()).stdout
+def serial_in(folder):
+    """Content octets of the serial of folder/cert.pem, lower-case hex, as URLs have it."""
+    printed = run("openssl", "x509", "-noout", "-serial", "-in", os.path.join(folder, "cert.pem")).stdout
     return printed.strip().partition("=")[2].lower()
-
-
-def now():
-    return time.time()
-
-
-__all__ = ["CA", "Response", "children", "kill_role", "serial_of", "now"]
