@@ -1,0 +1,112 @@
+/*
+ * hsm/private.h - what the files of hsm/ share and nobody else sees.
+ */
+#ifndef CHANCERY_HSM_PRIVATE_H
+#define CHANCERY_HSM_PRIVATE_H
+
+#include <openssl/err.h>
+#include <p11-kit/pkcs11.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/bytes.h"
+#include "hsm/ckr.h"
+#include "hsm/key.h"
+#include "hsm/token.h"
+#include "hsm/uri.h"
+
+/* Every call into a module. A module that is built on OpenSSL leaves errors on this thread's
+ * queue, which later calls of ours would take for their own. */
+#define p11_call(fn, call, ...)                          \
+	({                                               \
+		ERR_set_mark();                          \
+		CK_RV p11_rv_ = (fn)->call(__VA_ARGS__); \
+		(void)ERR_pop_to_mark();                 \
+		p11_rv_;                                 \
+	})
+
+struct hsm_module {
+	void *object; /* of dlopen */
+	CK_FUNCTION_LIST_PTR fn;
+	char *path;
+};
+
+/* ---- session.c: sessions for signing ---- */
+struct hsm_pool {
+	CK_FUNCTION_LIST_PTR fn;
+	CK_SLOT_ID slot;
+	pthread_mutex_t lock; /* guards everything below */
+	pthread_cond_t freed;
+	CK_SESSION_HANDLE *idle, *broken; /* room for max each */
+	size_t idle_count, broken_count;
+	size_t open; /* idle, broken, and lent */
+	size_t lent;
+	size_t max;
+};
+
+#define HSM_POOL_WAIT_MS 2000
+
+int hsm_pool_init(struct hsm_pool *pool, CK_FUNCTION_LIST_PTR fn, CK_SLOT_ID slot, size_t max, struct error *err);
+void hsm_pool_close(struct hsm_pool *pool); /* nothing may be lent */
+/* Lends a session to the calling thread; waits at most HSM_POOL_WAIT_MS. ERR_TOKEN_UNAVAILABLE. */
+int hsm_pool_take(struct hsm_pool *pool, CK_SESSION_HANDLE *session, struct error *err);
+/* Gives it back. A broken one (it saw an error that may have left an operation open in it, or
+ * is dead) is closed once no other session is in use, and replaced. */
+void hsm_pool_give(struct hsm_pool *pool, CK_SESSION_HANDLE session, bool broken);
+
+/* ---- token.c ---- */
+struct hsm_token {
+	CK_FUNCTION_LIST_PTR fn; /* the module's */
+	CK_SLOT_ID slot;
+	struct hsm_uri name; /* token, manufacturer, serial, model: the head of its keys' URIs */
+	struct secret *pin;  /* or NULL */
+	pthread_mutex_t lock; /* guards anchor, what is done with it, and pin_refused */
+	CK_SESSION_HANDLE anchor;
+	bool pin_refused;
+	struct hsm_pool pool;
+	atomic_int state; /* enum hsm_token_state */
+	_Atomic int64_t probed_ms;
+	_Atomic uint64_t signatures;
+};
+
+/* After a call that used the token: success makes it up. A failure that is the token's asks
+ * the token how it is: degraded where it answers, down where not. */
+void hsm_token_saw(struct hsm_token *t, CK_RV rv);
+/* For keys that sign by a copy in the session, which some modules serve even when the token
+ * has gone: probes where the last look is more than HSM_WATCH_MS old or the token was down.
+ * ERR_TOKEN_UNAVAILABLE where it is not there. */
+int hsm_token_watch(struct hsm_token *t, struct error *err);
+#define HSM_WATCH_MS 100
+
+/* ---- object.c: looking at objects, all through the anchor session ---- */
+/* Handles of at most max objects that match; returns how many match (at most max), or -1. */
+int hsm_objects_find(struct hsm_token *t, const CK_ATTRIBUTE *match, size_t count, CK_OBJECT_HANDLE *out, size_t max,
+		     struct error *err);
+/* Appends the attribute's value (at most max octets) to out. */
+int hsm_object_bytes(struct hsm_token *t, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, size_t max, struct buf *out,
+		     struct error *err);
+/* CK_BBOOL: 0, 1, or -1 where the token does not say. */
+int hsm_object_flag(struct hsm_token *t, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
+int hsm_object_number(struct hsm_token *t, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, CK_ULONG *out,
+		      struct error *err);
+void hsm_object_destroy(struct hsm_token *t, CK_OBJECT_HANDLE object);
+
+#define HSM_ATTRIBUTE(type, pointer, length) ((CK_ATTRIBUTE){ (type), (void *)(uintptr_t)(pointer), (length) })
+
+/* ---- key.c ---- */
+struct hsm_key {
+	struct hsm_token *token;
+	enum hsm_key_type type;
+	struct buf id, spki;
+	char *uri;
+	pthread_mutex_t lock;             /* one thread looks for the key anew */
+	_Atomic CK_OBJECT_HANDLE signing; /* the object that signs: the token's, or its copy in the session */
+	atomic_bool copied;
+};
+
+/* The struct of a private key object in the token, with its public half read. */
+struct hsm_key *hsm_key_new(struct hsm_token *t, CK_OBJECT_HANDLE object, struct error *err);
+/* Destroys the token's private and public objects of this CKA_ID. */
+int hsm_key_destroy_objects(struct hsm_token *t, struct bytes id, struct error *err);
+
+#endif

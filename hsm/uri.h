@@ -1,0 +1,50 @@
+/*
+ * hsm/uri.h - names of tokens and keys: PKCS#11 URIs.
+ *
+ *     pkcs11:token=issuing;object=issuing-1;id=%01%ab;type=private
+ *
+ * Source: RFC 7512 section 2.3, read strictly: each attribute once, known attributes
+ * only, text in UTF-8 without NUL. The query part (module, PIN) is refused: module
+ * and PIN reference have places of their own in the configuration, and a PIN never
+ * stands in one. Thread-safety: pure functions.
+ */
+#ifndef CHANCERY_HSM_URI_H
+#define CHANCERY_HSM_URI_H
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+#define HSM_URI_MAX 2048       /* characters of a URI that we read */
+#define HSM_URI_OBJECT_MAX 255 /* octets of a label */
+#define HSM_URI_ID_MAX 255     /* octets of an id */
+
+/* Which attributes the URI gives. */
+enum hsm_uri_part {
+	HSM_URI_TOKEN = 1 << 0,
+	HSM_URI_MANUFACTURER = 1 << 1,
+	HSM_URI_SERIAL = 1 << 2,
+	HSM_URI_MODEL = 1 << 3,
+	HSM_URI_SLOT = 1 << 4,
+	HSM_URI_OBJECT = 1 << 5,
+	HSM_URI_ID = 1 << 6,
+	HSM_URI_TYPE = 1 << 7,
+};
+
+struct hsm_uri {
+	unsigned parts;                          /* of enum hsm_uri_part */
+	char token[33], manufacturer[33];        /* as CK_TOKEN_INFO, without the blanks at the end */
+	char serial[17], model[17];              /* likewise */
+	unsigned long slot;                      /* slot-id, decimal */
+	char object[HSM_URI_OBJECT_MAX + 1];     /* CKA_LABEL */
+	uint8_t id[HSM_URI_ID_MAX];              /* CKA_ID */
+	size_t id_len;
+	char type[12];                           /* public, private, cert, secret-key or data */
+};
+
+/* Reads text. ERR_CONFIG says what is wrong with which attribute; uri is then undefined. */
+int hsm_uri_parse(const char *text, struct hsm_uri *uri, struct error *err);
+
+/* Appends the URI to out, attributes in the order of the struct; id wholly percent-encoded. */
+void hsm_uri_format(const struct hsm_uri *uri, struct buf *out);
+
+#endif
