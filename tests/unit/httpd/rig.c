@@ -190,14 +190,14 @@ static void fork_front(struct rig *rig, int channel, int control, int signer_end
 	(void)close(role.http[0]);
 }
 
-static struct rig *start(void (*tune)(struct ca_config *config), bool with_signer)
+static struct rig *start(void (*tune)(struct ca_config *config), bool with_signer, int front_age_percent)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
 	int control[2], pair[2] = { -1, -1 };
 	REQUIRE(rig != NULL);
 	(void)pthread_mutex_init(&rig->signer.lock, NULL);
 	rig->signer.roles = 15;
-	rig->signer.front_life_s = 86400;
+	rig->signer.front_age_percent = front_age_percent;
 	make_state(rig);
 	make_config(rig);
 	if (tune)
@@ -217,12 +217,17 @@ static struct rig *start(void (*tune)(struct ca_config *config), bool with_signe
 
 struct rig *rig_start(void (*tune)(struct ca_config *config))
 {
-	return start(tune, true);
+	return start(tune, true, 50);
 }
 
 struct rig *rig_start_alone(void (*tune)(struct ca_config *config))
 {
-	return start(tune, false);
+	return start(tune, false, 50);
+}
+
+struct rig *rig_start_with_front_age(int percent)
+{
+	return start(NULL, true, percent);
 }
 
 void rig_new_signer(struct rig *rig)
@@ -263,6 +268,7 @@ void rig_stop(struct rig *rig)
 	rig_end_signer(rig);
 	(void)close(rig->control);
 	buf_free(&rig->signer.last);
+	buf_free(&rig->signer.held_spki);
 	credential_free(&rig->root);
 	credential_free(&rig->issuing);
 	free(rig->config);

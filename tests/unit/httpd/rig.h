@@ -24,13 +24,14 @@ struct rig_signer {
 	pthread_t thread;
 	struct channel *channel;
 	_Atomic uint64_t sessions, opened, closed, issued, front_certificates;
-	_Atomic bool forget_sessions; /* the next request's session is unknown, once */
-	_Atomic bool hold;            /* MSG_ISSUE is not answered */
-	_Atomic int refuse;           /* enum err_code for every request under a session; 0: none */
-	_Atomic bool dry_run_refuses; /* csr/decode: name-not-allowed for profile "client" */
-	_Atomic uint8_t roles;        /* of every identity */
-	_Atomic int64_t front_life_s; /* of the front's own certificate */
-	_Atomic uint64_t held_id;
+	_Atomic bool forget_sessions;  /* the next request's session is unknown, once */
+	_Atomic bool hold;             /* MSG_ISSUE is not answered */
+	_Atomic int refuse;            /* enum err_code for every request under a session; 0: none */
+	_Atomic bool dry_run_refuses;  /* csr/decode: name-not-allowed for profile "client" */
+	_Atomic uint8_t roles;         /* of every identity */
+	_Atomic int front_age_percent; /* how much of a day's life is over when the front gets its certificate */
+	_Atomic uint64_t held_id;      /* of the MSG_ISSUE that is held */
+	struct buf held_spki;
 	pthread_mutex_t lock; /* for what follows */
 	struct buf last;      /* the last question under a session */
 	uint16_t last_type;
@@ -50,6 +51,9 @@ struct rig {
 struct rig *rig_start(void (*tune)(struct ca_config *config));
 /* The same without a signer: the front's channel is closed from the beginning. */
 struct rig *rig_start_alone(void (*tune)(struct ca_config *config));
+struct rig *rig_start_with_front_age(int percent);
+/* Answers the held MSG_ISSUE. */
+void rig_release(struct rig *rig);
 /* Stops the front by SIGTERM, checks that it returned 0, frees all. */
 void rig_stop(struct rig *rig);
 /* A fresh channel to the front, by the control socket, with a signer behind it. */

@@ -63,10 +63,10 @@ static void open_session(struct rig *rig, const struct frame *frame)
 
 /* ---- issuing ---- */
 
-static void sign(struct rig *rig, struct bytes spki, const char *name, long life_s, struct buf *der)
+static void sign(struct rig *rig, struct bytes spki, const char *name, int age_percent, struct buf *der)
 {
-	struct credential made =
-		rig_credential(&rig->issuing, name, "serverAuth", -life_s / 2, life_s - life_s / 2, spki);
+	long begun_s = -864L * age_percent;
+	struct credential made = rig_credential(&rig->issuing, name, "serverAuth", begun_s, begun_s + 86400, spki);
 	unsigned char *bytes = NULL;
 	int len = i2d_X509(made.certificate, &bytes);
 	buf_add(der, bytes, (size_t)len);
@@ -74,11 +74,11 @@ static void sign(struct rig *rig, struct bytes spki, const char *name, long life
 	credential_free(&made);
 }
 
-static void reply_issued(struct rig *rig, uint64_t id, struct bytes spki, const char *name, long life_s)
+static void reply_issued(struct rig *rig, uint64_t id, struct bytes spki, const char *name, int age_percent)
 {
 	static const uint8_t serial[] = { 0x01, 0xab, 0xcd };
 	auto_buf der = BUF_INIT, payload = BUF_INIT;
-	sign(rig, spki, name, life_s, &der);
+	sign(rig, spki, name, age_percent, &der);
 	struct message_issued issued = { .issuer = bytes_of("issuing-1"),
 					 .serial = BYTES(serial, sizeof(serial)),
 					 .certificate = buf_bytes(&der) };
@@ -97,10 +97,12 @@ static void issue(struct rig *rig, const struct frame *frame)
 	} else if (question.dry_run) {
 		answer(rig, MSG_DONE, frame->id, &nothing);
 	} else if (rig->signer.hold) {
+		buf_clear(&rig->signer.held_spki);
+		buf_add_bytes(&rig->signer.held_spki, question.spki);
 		rig->signer.held_id = frame->id;
 	} else {
 		rig->signer.issued++;
-		reply_issued(rig, frame->id, question.spki, "issued.test", 86400);
+		reply_issued(rig, frame->id, question.spki, "issued.test", 1);
 	}
 }
 
@@ -110,7 +112,7 @@ static void issue_for_front(struct rig *rig, const struct frame *frame)
 	struct error err = ERR_INIT;
 	CHECK(message_front_certificate_read(frame->payload, &question, &err) == 0);
 	rig->signer.front_certificates++;
-	reply_issued(rig, frame->id, question.spki, "localhost", (long)rig->signer.front_life_s);
+	reply_issued(rig, frame->id, question.spki, "localhost", rig->signer.front_age_percent);
 }
 
 /* ---- the inventory ---- */
@@ -269,6 +271,11 @@ void rig_end_signer(struct rig *rig)
 	(void)pthread_join(rig->signer.thread, NULL);
 	channel_free(rig->signer.channel);
 	rig->signer.channel = NULL;
+}
+
+void rig_release(struct rig *rig)
+{
+	reply_issued(rig, rig->signer.held_id, buf_bytes(&rig->signer.held_spki), "issued.test", 1);
 }
 
 void rig_tell(struct rig *rig, uint16_t type, struct bytes payload)
