@@ -45,9 +45,10 @@ static void add_member(struct buf *out, const char *key, struct bytes value)
 
 static const char *via_of(const struct ca_actor *actor)
 {
-	if (strcmp(actor->identity, "ca") == 0)
+	struct bytes who = bytes_of(actor->identity);
+	if (bytes_are(who, "ca"))
 		return "signer";
-	return strcmp(actor->identity, "root") == 0 ? "admin" : "front";
+	return bytes_are(who, "root") ? "admin" : "front";
 }
 
 void ca_audit_begin(struct ca_audit_entry *e, struct ca *ca, const char *event, const struct ca_actor *actor)

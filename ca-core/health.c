@@ -15,17 +15,14 @@ struct report {
 	char counters[MESSAGE_COUNTERS_MAX][TEXT_SIZE];
 };
 
-__attribute__((format(printf, 2, 3))) static void warn(struct report *r, const char *fmt, ...)
+/* Where the next warning is to be written: TEXT_SIZE bytes. Past the last place the last is overwritten. */
+static char *next_warning(struct report *r)
 {
 	if (r->m.warning_count == MESSAGE_WARNINGS_MAX)
-		return;
-	char *text = r->warnings[r->m.warning_count];
-	va_list args;
-	va_start(args, fmt);
-	(void)vsnprintf(text, TEXT_SIZE, fmt, args);
-	va_end(args);
-	r->m.warnings[r->m.warning_count++] = bytes_of(text);
+		r->m.warning_count--;
+	return r->warnings[r->m.warning_count++];
 }
+#define WARN(report, ...) ((void)snprintf(next_warning(report), TEXT_SIZE, __VA_ARGS__))
 
 /* name{label="value"}; label NULL: name alone. */
 static void count(struct report *r, const char *name, const char *label, const char *value, uint64_t number)
@@ -57,7 +54,7 @@ static void add_tokens(struct ca *ca, struct report *r)
 		r->m.tokens[r->m.token_count].state = bytes_of(state);
 		r->m.tokens[r->m.token_count++].signatures = signatures;
 		if (strcmp(state, "up") != 0 && strcmp(state, "offline") != 0)
-			warn(r, "token %s is %s", t->config->name, state);
+			WARN(r, "token %s is %s", t->config->name, state);
 		count(r, "chancery_token_signatures_total", "token", t->config->name, signatures);
 	}
 }
@@ -71,17 +68,17 @@ static void add_issuer(struct ca_issuer *issuer, int64_t now_s, struct report *r
 	int64_t until_s = atomic_load(&issuer->crl_next_update_s);
 	bool ours = issuer->token && issuer->token->pin;
 	if (!issuer->certified) {
-		warn(r, "issuer %s has no certificate in this store", name);
+		WARN(r, "issuer %s has no certificate in this store", name);
 		return;
 	}
 	if (issuer->info.not_after_s < now_s)
-		warn(r, "the certificate of issuer %s has ended", name);
+		WARN(r, "the certificate of issuer %s has ended", name);
 	else if (issuer->info.not_after_s - now_s < ISSUER_END_WARNING_S)
-		warn(r, "the certificate of issuer %s ends at %s", name, clock_rfc3339(issuer->info.not_after_s, time));
+		WARN(r, "the certificate of issuer %s ends at %s", name, clock_rfc3339(issuer->info.not_after_s, time));
 	if (until_s < now_s)
-		warn(r, "the revocation list of issuer %s %s", name, until_s ? "has ended" : "is missing");
+		WARN(r, "the revocation list of issuer %s %s", name, until_s ? "has ended" : "is missing");
 	else if (!ours && until_s - now_s < OFFLINE_CRL_WARNING_S)
-		warn(r, "the revocation list of issuer %s is good until %s: sign a new one with its token", name,
+		WARN(r, "the revocation list of issuer %s is good until %s: sign a new one with its token", name,
 		     clock_rfc3339(until_s, time));
 	count(r, "chancery_crl_number", "issuer", name, atomic_load(&issuer->crl_number));
 	count(r, "chancery_crl_next_update_seconds", "issuer", name, (uint64_t)(until_s > 0 ? until_s : 0));
@@ -109,9 +106,9 @@ static enum store_state add_store(struct ca *ca, struct report *r)
 	r->m.store_state = bytes_of(store_state_name(s.state));
 	r->m.certificates = s.certificates;
 	if (s.state == STORE_LOW)
-		warn(r, "the store is full: new certificates are refused, revocation goes on");
+		WARN(r, "the store is full: new certificates are refused, revocation goes on");
 	if (s.state == STORE_BROKEN)
-		warn(r, "the store is broken: see the log, run `chancery store check`");
+		WARN(r, "the store is broken: see the log, run `chancery store check`");
 	if (s.unfinished)
 		count(r, "chancery_serials_unfinished", NULL, NULL, s.unfinished);
 	count(r, "chancery_certificates", NULL, NULL, s.certificates);
@@ -151,12 +148,14 @@ int ca_health(struct ca *ca, const struct ca_health_extra *extra, struct buf *ou
 	struct error clock_error = ERR_INIT;
 	bool clock_right = ca_clock_check(ca, now_ms, &clock_error) == 0;
 	if (!clock_right)
-		warn(r, "%s", clock_error.message);
+		WARN(r, "%.250s", clock_error.message);
 	add_tokens(ca, r);
 	for (size_t i = 0; i < ca->issuer_count; i++)
 		add_issuer(&ca->issuers[i], now_ms / 1000, r);
 	enum store_state store = add_store(ca, r);
 	r->m.ready = clock_right && store == STORE_OK && can_sign(ca);
+	for (uint32_t i = 0; i < r->m.warning_count; i++)
+		r->m.warnings[i] = bytes_of(r->warnings[i]);
 	count(r, "chancery_signer_queue_length", NULL, NULL, extra->queue_length);
 	count(r, "chancery_signer_in_flight", NULL, NULL, extra->in_flight);
 	add_counters(ca, r);

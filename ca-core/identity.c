@@ -36,6 +36,7 @@ static int get(struct store_snapshot *snap, struct bytes name, struct record_ide
 {
 	struct bytes value;
 	*version = 0;
+	*record = (struct record_identity){ 0 };
 	int found = store_get(snap, STORE_IDENTITIES, name, &value, version, err);
 	if (found == 1 && record_identity_decode(value, record, err))
 		return -1;
@@ -311,10 +312,10 @@ static int add_row(struct listing *l, const struct record_identity *record, stru
 		row->serials[row->serial_count++] = serial;
 		if (row->serial_count > 1)
 			continue;
-		found = ca_inventory_find(l->snap, l->ca->config, serial, &l->certificate, NULL, NULL, err);
-		if (found < 0)
+		l->certificate.not_after_s = 0;
+		if (ca_inventory_find(l->snap, l->ca->config, serial, &l->certificate, NULL, NULL, err) < 0)
 			return -1;
-		row->expires_s = found ? l->certificate.not_after_s : 0;
+		row->expires_s = l->certificate.not_after_s;
 	}
 	return 0;
 }

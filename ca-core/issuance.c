@@ -7,7 +7,7 @@
 #include "base/ossl.h"
 #include "ca-core/audit.h"
 
-#define IDEMPOTENCY_S (24 * 3600) /* how long a key is remembered: CONTRACT.md */
+#define IDEMPOTENCY_S ((int64_t)24 * 3600) /* how long a key is remembered: CONTRACT.md */
 
 struct ca_issuance *ca_issuance_new(struct ca *ca, const struct ca_actor *actor, struct error *err)
 {
@@ -236,25 +236,19 @@ static void count(struct ca_issuance *i)
 /* Another request under the same idempotency key was faster: its certificate is the answer. */
 static int answer_with_earlier(struct ca_issuance *i, struct error *err)
 {
+	struct ca_earlier earlier;
 	auto_store_snapshot *snap = store_snapshot_new(i->ca->store, err);
-	auto_buf certificate = BUF_INIT;
-	char issuer[65];
-	struct store_serial serial;
-	uint64_t version;
 	if (!snap)
 		return -1;
-	int found = ca_issuance_earlier(i->ca, snap, buf_bytes(&i->request_key), i->fingerprint, &certificate, issuer,
-					&serial, &version, err);
-	if (found < 0)
-		return -1;
-	if (!found)
+	int found = ca_issuance_earlier(i->ca, snap, buf_bytes(&i->request_key), i->fingerprint, &earlier, err);
+	if (found == 1) {
+		const struct message_issued answer = ca_earlier_answer(&earlier);
+		i->done(i->arg, &answer, NULL);
+	}
+	buf_free(&earlier.certificate);
+	if (found == 0)
 		return err_set(err, ERR_BUSY, "another request used the same idempotency key meanwhile; ask again");
-	const struct message_issued issued = { .issuer = bytes_of(issuer),
-					       .serial = BYTES(serial.octets, serial.len),
-					       .certificate = buf_bytes(&certificate),
-					       .again = true };
-	i->done(i->arg, &issued, NULL);
-	return 0;
+	return found < 0 ? -1 : 0;
 }
 
 static int explain(struct ca_issuance *i, const struct store_outcome *outcome, struct error *err)
@@ -311,14 +305,45 @@ int ca_issuance_commit(struct ca_issuance *i, struct error *err)
 	return store_submit(i->ca->store, batch, committed, i, err);
 }
 
+/* ---- an earlier answer ---- */
+
+struct message_issued ca_earlier_answer(const struct ca_earlier *earlier)
+{
+	return (struct message_issued){ .issuer = bytes_of(earlier->issuer),
+					.serial = BYTES(earlier->serial.octets, earlier->serial.len),
+					.certificate = buf_bytes(&earlier->certificate),
+					.again = true };
+}
+
+/* The certificate that a remembered request was answered with. */
+static int get_answered(struct store_snapshot *snap, const struct record_request *r, struct ca_earlier *out,
+			struct error *err)
+{
+	auto_buf key = BUF_INIT;
+	auto_free struct record_certificate *record = malloc(sizeof(*record));
+	struct bytes value;
+	record_key_certificate(&key, r->issuer, r->serial);
+	if (!record || key.failed)
+		return err_set(err, ERR_INTERNAL, "no memory to look for the earlier certificate");
+	int found = store_get(snap, STORE_CERTIFICATES, buf_bytes(&key), &value, NULL, err);
+	if (found < 0 || (found && record_certificate_decode(value, record, err)))
+		return -1;
+	if (!found || r->serial.len > sizeof(out->serial.octets) || r->issuer.len >= sizeof(out->issuer))
+		return err_set(err, ERR_INTEGRITY, "an idempotency key leads to a certificate that is not there");
+	buf_add_bytes(&out->certificate, record->der);
+	memcpy(out->issuer, r->issuer.data, r->issuer.len);
+	memcpy(out->serial.octets, r->serial.data, r->serial.len);
+	out->serial.len = (uint8_t)r->serial.len;
+	return 1;
+}
+
 int ca_issuance_earlier(struct ca *ca, struct store_snapshot *snap, struct bytes request_key,
-			const uint8_t fingerprint[32], struct buf *certificate, char issuer[65],
-			struct store_serial *serial, uint64_t *version, struct error *err)
+			const uint8_t fingerprint[32], struct ca_earlier *out, struct error *err)
 {
 	struct bytes value;
 	struct record_request r;
-	*version = 0;
-	int found = store_get(snap, STORE_REQUESTS, request_key, &value, version, err);
+	*out = (struct ca_earlier){ .certificate = BUF_INIT };
+	int found = store_get(snap, STORE_REQUESTS, request_key, &value, &out->version, err);
 	if (found <= 0)
 		return found;
 	if (record_request_decode(value, &r, err))
@@ -330,20 +355,5 @@ int ca_issuance_earlier(struct ca *ca, struct store_snapshot *snap, struct bytes
 			      "this idempotency key was used for another request: use a new one for each");
 		return err_about(err, "Idempotency-Key", NULL, "a key that was not used within 24 hours");
 	}
-	auto_buf key = BUF_INIT;
-	auto_free struct record_certificate *record = malloc(sizeof(*record));
-	record_key_certificate(&key, r.issuer, r.serial);
-	if (!record || key.failed)
-		return err_set(err, ERR_INTERNAL, "no memory to look for the earlier certificate");
-	found = store_get(snap, STORE_CERTIFICATES, buf_bytes(&key), &value, NULL, err);
-	if (found < 0 || (found && record_certificate_decode(value, record, err)))
-		return -1;
-	if (!found || r.serial.len > sizeof(serial->octets) || r.issuer.len > 64)
-		return err_set(err, ERR_INTEGRITY, "an idempotency key leads to a certificate that is not there");
-	buf_add_bytes(certificate, record->der);
-	memcpy(issuer, r.issuer.data, r.issuer.len);
-	issuer[r.issuer.len] = '\0';
-	memcpy(serial->octets, r.serial.data, r.serial.len);
-	serial->len = (uint8_t)r.serial.len;
-	return 1;
+	return get_answered(snap, &r, out, err);
 }

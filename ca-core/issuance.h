@@ -61,11 +61,19 @@ int ca_issuance_sign(struct ca_issuance *i, struct error *err); /* and verified:
 /* Submits the batch; on 0 the issuance belongs to the store's callback, which answers and frees it. */
 int ca_issuance_commit(struct ca_issuance *i, struct error *err);
 
-/* An earlier answer under the same idempotency key: 1 found, in issuer, serial and certificate (appended), 0 none or
- * ended (version then is the ended record's, or 0), -1: ERR_BAD_REQUEST where it was used for another request. */
+/* An earlier answer under the same idempotency key. The caller frees certificate. */
+struct ca_earlier {
+	struct buf certificate;
+	char issuer[65];
+	struct store_serial serial;
+	uint64_t version; /* of the record under the key; 0: there is none */
+};
+/* 1 found, 0 none or ended (version is set in each case), -1: ERR_BAD_REQUEST where the key was used for another
+ * request. out is filled anew. */
 int ca_issuance_earlier(struct ca *ca, struct store_snapshot *snap, struct bytes request_key,
-			const uint8_t fingerprint[32], struct buf *certificate, char issuer[65],
-			struct store_serial *serial, uint64_t *version, struct error *err);
+			const uint8_t fingerprint[32], struct ca_earlier *out, struct error *err);
+/* What it says, borrowed from it, with again set. */
+struct message_issued ca_earlier_answer(const struct ca_earlier *earlier);
 
 /* ---- the CA's own acts ---- */
 struct ca_own_issue {

@@ -129,7 +129,22 @@ static int not_blocked(const struct ca_issuance *i, struct store_snapshot *snap,
 	return refuse_blocked(&blocked, err);
 }
 
-/* 0: go on. 1: answered with what an earlier request under the same key got. */
+/* 1: answered with what an earlier request under the same key got. */
+static int answer_again(struct ca_issuance *i, struct store_snapshot *snap, struct error *err)
+{
+	struct ca_earlier earlier;
+	int found = ca_issuance_earlier(i->ca, snap, buf_bytes(&i->request_key), i->fingerprint, &earlier, err);
+	i->request_version = earlier.version;
+	if (found == 1) {
+		const struct message_issued answer = ca_earlier_answer(&earlier);
+		atomic_fetch_add(&i->ca->counters.again, 1);
+		i->done(i->arg, &answer, NULL);
+	}
+	buf_free(&earlier.certificate);
+	return found;
+}
+
+/* 0: go on. 1: answered already. */
 static int order(struct ca_issuance *i, const struct message_issue *m, const char *common_name, struct error *err)
 {
 	if (validated(i, common_name, err) || prepare_idempotency(i, m, err))
@@ -137,23 +152,8 @@ static int order(struct ca_issuance *i, const struct message_issue *m, const cha
 	auto_store_snapshot *snap = store_snapshot_new(i->ca->store, err);
 	if (!snap)
 		return -1;
-	if (i->request_key.len && !m->dry_run) {
-		char issuer[65];
-		int found = ca_issuance_earlier(i->ca, snap, buf_bytes(&i->request_key), i->fingerprint,
-						&i->certificate, issuer, &i->serial, &i->request_version, err);
-		if (found < 0)
-			return -1;
-		if (found) {
-			const struct message_issued issued = { .issuer = bytes_of(issuer),
-							       .serial = BYTES(i->serial.octets, i->serial.len),
-							       .certificate = buf_bytes(&i->certificate),
-							       .again = true };
-			atomic_fetch_add(&i->ca->counters.again, 1);
-			i->done(i->arg, &issued, NULL);
-			return 1;
-		}
-	}
-	return not_blocked(i, snap, err);
+	int answered = i->request_key.len && !m->dry_run ? answer_again(i, snap, err) : 0;
+	return answered ? answered : not_blocked(i, snap, err);
 }
 
 /* ---- policy: what the certificate will say ---- */
