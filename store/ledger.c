@@ -17,7 +17,7 @@
 #include "store/private.h"
 
 #define RANDOM (LEDGER_SERIAL - LEDGER_PREFIX - 1)
-#define AHEAD_MIN 16 /* handed out at most, before a commit moves the mark */
+#define AHEAD_MIN 32 /* handed out at most, before a commit moves the mark */
 /* Below this the first octet of the prefix would be zero, and the serial not minimal. */
 #define PREFIX_MIN ((uint64_t)1 << 40)
 

@@ -246,6 +246,7 @@ struct store {
 	struct queue *queue;
 	struct store_batch kick; /* queued to wake the writer, carries nothing */
 	atomic_bool kicked, expire_wanted, broken;
+	atomic_int coming; /* batches that are on the way */
 	pthread_t writer;
 	bool writer_runs;
 	struct apply apply; /* the writer's */

@@ -6,6 +6,7 @@
 #define TICK_MS 1000
 #define READER_CHECK_MS 60000
 #define EXPIRE_MAX 500 /* requests forgotten in one commit */
+#define GATHER_MS 2    /* a commit waits so long for batches that are on the way */
 
 static bool is_full(int rc)
 {
@@ -173,17 +174,34 @@ static struct store_batch *expired_requests(struct store *s)
 
 /* ---- the thread ---- */
 
-/* Takes what has queued, without the kicks. */
-static size_t take_group(struct store *s, struct store_batch **group, int64_t timeout_ms)
+/* Adds what has queued to the group, without the kicks; false where there was nothing, or a kick:
+ * somebody waits for a commit. */
+static bool take_queued(struct store *s, struct store_batch **group, size_t *count, int64_t timeout_ms)
 {
 	void *items[STORE_GROUP_MAX];
-	size_t taken = queue_pop_many(s->queue, items, STORE_GROUP_MAX, timeout_ms);
-	size_t count = 0;
+	size_t taken = queue_pop_many(s->queue, items, STORE_GROUP_MAX - *count, timeout_ms);
+	bool kicked = false;
 	for (size_t i = 0; i < taken; i++) {
 		if (items[i] == &s->kick)
-			atomic_store(&s->kicked, false);
+			kicked = true;
 		else
-			group[count++] = items[i];
+			group[(*count)++] = items[i];
+	}
+	if (kicked)
+		atomic_store(&s->kicked, false);
+	return taken > 0 && !kicked;
+}
+
+/* A commit costs about as much as a dozen batches in it. So while more batches are on the way
+ * than have come, it waits a little. */
+static size_t take_group(struct store *s, struct store_batch **group)
+{
+	size_t count = 0;
+	bool go_on = take_queued(s, group, &count, TICK_MS);
+	int64_t end = clock_monotonic_ms() + GATHER_MS;
+	while (go_on && count < STORE_GROUP_MAX && (int)count < atomic_load(&s->coming)) {
+		int64_t left = end - clock_monotonic_ms();
+		go_on = left > 0 && take_queued(s, group, &count, left);
 	}
 	return count;
 }
@@ -205,7 +223,7 @@ static void *write_for_ever(void *arg)
 	struct store_batch *group[STORE_GROUP_MAX + 1];
 	int64_t checked_ms = clock_monotonic_ms();
 	for (;;) {
-		size_t count = take_group(s, group, TICK_MS);
+		size_t count = take_group(s, group);
 		if (count == 0 && queue_closed(s->queue) && queue_length(s->queue) == 0)
 			return NULL;
 		if (atomic_exchange(&s->expire_wanted, false)) {
@@ -225,6 +243,11 @@ void writer_kick(struct store *s)
 {
 	if (!atomic_exchange(&s->kicked, true) && !queue_push(s->queue, &s->kick))
 		atomic_store(&s->kicked, false); /* the queue is full: the writer is awake */
+}
+
+void store_coming(struct store *s, int change)
+{
+	(void)atomic_fetch_add(&s->coming, change);
 }
 
 int writer_start(struct store *s, struct error *err)

@@ -200,6 +200,63 @@ static void a_killed_writer_loses_nothing_that_it_acknowledged(void)
 	free(h.acknowledged);
 }
 
+/* ---- gathering ---- */
+
+static void count_done(void *arg, const struct store_outcome *outcome)
+{
+	CHECK_INT(outcome->result, STORE_COMMITTED);
+	(void)sem_post(arg);
+}
+
+/* Two batches, the second a moment after the first; returns the commits that carried them. */
+static uint64_t submit_two(struct store *s, bool announced)
+{
+	struct error err = ERR_INIT;
+	sem_t answered;
+	(void)sem_init(&answered, 0, 0);
+	struct store_status before, after;
+	store_status(s, &before);
+	if (announced)
+		store_coming(s, 3);
+	for (int i = 0; i < 2; i++) {
+		struct store_batch *b = store_batch_new(s);
+		store_put(b, STORE_META, bytes_of("a"), bytes_of("v"));
+		CHECK_OK(store_submit(s, b, count_done, &answered, &err) == 0, &err);
+		(void)usleep(200); /* the writer, where it does not wait, is in its commit by now */
+	}
+	if (announced)
+		store_coming(s, -3);
+	(void)sem_wait(&answered);
+	(void)sem_wait(&answered);
+	store_status(s, &after);
+	return after.commits - before.commits;
+}
+
+static void a_commit_waits_for_batches_that_are_on_the_way(void)
+{
+	struct store *s = fixture_open("s");
+	int together = 0, apart = 0;
+	for (int i = 0; i < 50; i++) { /* a busy machine may break up a pair */
+		together += submit_two(s, true) == 1;
+		apart += submit_two(s, false) == 2;
+	}
+	CHECK(together > 0);
+	CHECK(apart > 0);
+	store_close(s);
+}
+
+static void what_was_announced_and_does_not_come_holds_nothing_up(void)
+{
+	struct error err = ERR_INIT;
+	struct store *s = fixture_open("s");
+	store_coming(s, 100);
+	int64_t start = clock_monotonic_ms();
+	for (int i = 0; i < 10; i++)
+		CHECK_OK(fixture_issue(s, "dns:a.test", NULL, &err) == 0, &err);
+	CHECK(clock_monotonic_ms() - start < 2000);
+	store_close(s);
+}
+
 /* ---- expiry ---- */
 
 static void put_request(struct store *s, unsigned number, int64_t expires_s)
@@ -242,5 +299,7 @@ static void requests_that_have_ended_are_forgotten_and_no_others(void)
 SUITE(write)
 {
 	TEST(a_killed_writer_loses_nothing_that_it_acknowledged);
+	TEST(a_commit_waits_for_batches_that_are_on_the_way);
+	TEST(what_was_announced_and_does_not_come_holds_nothing_up);
 	TEST(requests_that_have_ended_are_forgotten_and_no_others);
 }
