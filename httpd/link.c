@@ -237,9 +237,17 @@ bool link_is_up(struct link *link)
 
 /* ---- life ---- */
 
-static void shut_channel(struct link *link)
+/* The present channel is shut down, and no other: while its lock is held the reader installs none,
+ * and one that it is about to install is superseded. */
+static void supersede(struct link *link, int fd, bool ended)
 {
 	(void)pthread_rwlock_rdlock(&link->channel_lock);
+	(void)pthread_mutex_lock(&link->lock);
+	fd_cleanup(&link->offered);
+	link->offered = fd;
+	link->ended = link->ended || ended;
+	(void)pthread_cond_signal(&link->changed);
+	(void)pthread_mutex_unlock(&link->lock);
 	if (link->channel)
 		channel_shutdown(link->channel);
 	(void)pthread_rwlock_unlock(&link->channel_lock);
@@ -247,12 +255,7 @@ static void shut_channel(struct link *link)
 
 void link_offer(struct link *link, int fd)
 {
-	(void)pthread_mutex_lock(&link->lock);
-	fd_cleanup(&link->offered);
-	link->offered = fd;
-	(void)pthread_cond_signal(&link->changed);
-	(void)pthread_mutex_unlock(&link->lock);
-	shut_channel(link);
+	supersede(link, fd, false);
 }
 
 struct link *link_new(int fd, size_t most, const struct link_events *events, struct error *err)
@@ -289,11 +292,7 @@ void link_free(struct link *link)
 {
 	if (!link)
 		return;
-	(void)pthread_mutex_lock(&link->lock);
-	link->ended = true;
-	(void)pthread_cond_signal(&link->changed);
-	(void)pthread_mutex_unlock(&link->lock);
-	shut_channel(link);
+	supersede(link, -1, true);
 	(void)pthread_join(link->reader, NULL);
 	(void)pthread_cond_destroy(&link->changed);
 	(void)pthread_mutex_destroy(&link->lock);

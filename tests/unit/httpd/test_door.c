@@ -114,7 +114,7 @@ static void refuses_odd_methods_and_versions(void)
 {
 	struct rig *rig = rig_start(NULL);
 	CHECK_INT(raw_status(rig, "GET /ca/roots.pem HTTP/2.0\r\nHost: localhost\r\n\r\n", NULL), 505);
-	CHECK_INT(raw_status(rig, "GET /ca/roots.pem HTTP/1.7\r\nHost: localhost\r\n\r\n", NULL), 505);
+	CHECK_INT(raw_status(rig, "GET /ca/roots.pem HTTP/1.7\r\nHost: localhost\r\n\r\n", NULL), 400);
 	CHECK_INT(raw_status(rig, "G@T /ca/roots.pem HTTP/1.1\r\nHost: localhost\r\n\r\n", NULL), 400);
 	struct reply reply = ask_https(rig, NULL, "DELETE", "/ca/roots.pem", "", BYTES_NONE);
 	CHECK_INT(reply.status, 405);
