@@ -91,12 +91,16 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@echo "  CC    $<"
 	@$(compile) -MMD -MP -c $< -o $@
 
+# A library is made anew also when one of its sources has gone: the list is kept beside it.
 define library_rules
-$(call library,$(1)): $(call objects_of,$(filter-out $(mains),$(call sources_of,$(1))))
+$(BUILD)/lib/$(1).list: FORCE
 	@mkdir -p $$(@D)
+	@echo '$(sort $(call sources_of,$(1)))' | cmp -s - $$@ || echo '$(sort $(call sources_of,$(1)))' > $$@
+
+$(call library,$(1)): $(call objects_of,$(filter-out $(mains),$(call sources_of,$(1)))) $(BUILD)/lib/$(1).list
 	@echo "  AR    $$@"
 	@rm -f $$@
-	@ar rcs $$@ $$^
+	@ar rcs $$@ $$(filter %.o,$$^)
 
 .PHONY: lib-$(1)
 lib-$(1): $(call library,$(1))

@@ -12,11 +12,12 @@
 
 /* ---- healthz, readyz ---- */
 
-/* Of one token that is not up, what it is; "up" where all are. */
+/* Of one token that is not up, what it is; "up" where all are. One that the signer is not to
+ * log in to (the root's) is offline by intent. */
 static struct bytes token_state(const struct message_health *health)
 {
 	for (uint32_t i = 0; i < health->token_count; i++)
-		if (!bytes_are(health->tokens[i].state, "up"))
+		if (!bytes_are(health->tokens[i].state, "up") && !bytes_are(health->tokens[i].state, "offline"))
 			return health->tokens[i].state;
 	return bytes_of(health->token_count ? "up" : "unknown");
 }
