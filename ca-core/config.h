@@ -34,27 +34,27 @@ struct ca_texts {
 };
 
 struct ca_config_process {
-	char node[33];              /* default "ca1" */
+	char node[33];                        /* default "ca1" */
 	char signer_user[33], front_user[33]; /* "" : run as who started it */
-	unsigned workers;           /* signing threads, 1 to 64; default: the machine's cores */
+	unsigned workers;                     /* signing threads, 1 to 64; default: the machine's cores */
 	enum log_format log_format;
 	enum log_level log_level;
 };
 struct ca_config_listen {
 	struct ca_texts https, http; /* "127.0.0.1:8443", "[::1]:8443", "fd:N" by socket activation is automatic */
-	struct ca_texts names;      /* what the front's certificate may carry: DNS names and addresses */
-	char url[256];              /* public base of CRL and issuer URLs: http://..., no slash at the end */
-	unsigned connections;       /* at once; default 1024 */
-	unsigned request_seconds;   /* total deadline of one request; default 30 */
+	struct ca_texts names;       /* what the front's certificate may carry: DNS names and addresses */
+	char url[256];               /* public base of CRL and issuer URLs: http://..., no slash at the end */
+	unsigned connections;        /* at once; default 1024 */
+	unsigned request_seconds;    /* total deadline of one request; default 30 */
 };
 struct ca_config_token {
 	char name[65];
-	char module[256];           /* shared object */
-	char softhsm_conf[256];     /* SOFTHSM2_CONF for this module, or "" */
-	char uri[512];              /* pkcs11:token=... */
-	char pin[256];              /* a reference: base/secret.h */
-	unsigned sessions;          /* default 8 */
-	bool online;                /* false: never logged in to by the signer (the root's) */
+	char module[256];       /* shared object */
+	char softhsm_conf[256]; /* SOFTHSM2_CONF for this module, or "" */
+	char uri[512];          /* pkcs11:token=... */
+	char pin[256];          /* a reference: base/secret.h */
+	unsigned sessions;      /* default 8 */
+	bool online;            /* false: never logged in to by the signer (the root's) */
 };
 struct ca_config_issuer {
 	char name[65];
@@ -71,19 +71,20 @@ struct ca_config_grant {
 	char name[65];
 	struct ca_texts identities; /* identity names */
 	struct ca_texts profiles;
-	struct ca_texts suffixes;   /* "example.test": that name; ".example.test": all below it */
+	struct ca_texts suffixes; /* "example.test": that name; ".example.test": all below it */
 	struct ca_config_network *networks;
 	size_t network_count;
-	struct ca_texts common_names; /* of client profiles: "*" any, "x" exactly that, "*.x" or "x*" by suffix or prefix */
-	bool wildcards;             /* default false */
+	struct ca_texts
+		common_names; /* of client profiles: "*" any, "x" exactly that, "*.x" or "x*" by suffix or prefix */
+	bool wildcards;       /* default false */
 };
 struct ca_config_audit {
-	char token[65], key[512];   /* "" : heads are not signed */
-	unsigned head_minutes;      /* default 60, 1 to 60 */
+	char token[65], key[512]; /* "" : heads are not signed */
+	unsigned head_minutes;    /* default 60, 1 to 60 */
 };
 
 struct ca_config {
-	struct buf arc;             /* content octets */
+	struct buf arc; /* content octets */
 	char arc_text[128];
 	struct ca_config_process process;
 	struct ca_config_listen listen;

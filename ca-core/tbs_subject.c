@@ -5,6 +5,7 @@
 #include "ca-core/tbs.h"
 
 #define TEXT_VALUE_MAX 1024
+#define RDNS_MAX 64 /* more are no name of anybody */
 
 struct attribute {
 	const struct ca_oid *oid;
@@ -194,10 +195,12 @@ int ca_subject_text(struct bytes name, struct buf *out, struct error *err)
 	struct der outer = der_of(name), rdns;
 	auto_buf text = BUF_INIT; /* RFC 4514 section 2.1: the last RDN first */
 	der_enter(&outer, DER_SEQUENCE, &rdns);
-	while (rdns.left.len && !rdns.failed) {
+	for (size_t count = 0; rdns.left.len && !rdns.failed; count++) {
 		struct der rdn;
 		auto_buf part = BUF_INIT;
 		der_enter(&rdns, DER_SET, &rdn);
+		if (count == RDNS_MAX)
+			return err_set(err, ERR_BAD_CSR, "a name has more than %d parts", RDNS_MAX);
 		do {
 			struct der pair;
 			struct bytes value, whole;

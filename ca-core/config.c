@@ -1,0 +1,435 @@
+#include "ca-core/config.h"
+
+#include <confuse.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/der.h"
+#include "base/file.h"
+#include "base/secret.h"
+#include "ca-core/config_private.h"
+#include "ca-core/config_read.h"
+
+#define FILE_MAX ((size_t)1 << 20)
+
+/* ---- process ---- */
+
+static int read_process(const struct config_section *s, struct ca_config *c)
+{
+	static const char *const formats[] = { "text", "json", NULL };
+	static const char *const levels[] = { "error", "warn", "info", "debug", NULL };
+	static const enum log_level level_of[] = { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+	struct ca_config_process *p = &c->process;
+	unsigned format = 0, level = 2;
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	p->workers = cores < 1 ? 1 : cores > 64 ? 64 : (unsigned)cores;
+	(void)snprintf(p->node, sizeof(p->node), "ca1");
+	if (config_get_name(s, "node", p->node, sizeof(p->node)) ||
+	    config_get_name(s, "signer-user", p->signer_user, sizeof(p->signer_user)) ||
+	    config_get_name(s, "front-user", p->front_user, sizeof(p->front_user)) ||
+	    config_get_number(s, "workers", 1, 64, &p->workers) ||
+	    config_get_choice(s, "log-format", formats, &format) || config_get_choice(s, "log-level", levels, &level))
+		return -1;
+	p->log_format = format ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT;
+	p->log_level = level_of[level];
+	return 0;
+}
+
+/* ---- listen ---- */
+
+/* "127.0.0.1:8443", "[::1]:8443", "localhost:8443"; port 0 takes a free one. */
+static bool is_address(const char *text)
+{
+	const char *colon = strrchr(text, ':');
+	size_t digits = colon ? strspn(colon + 1, "0123456789") : 0;
+	if (!colon || colon == text || digits == 0 || digits > 5 || colon[1 + digits])
+		return false;
+	bool bare_colon = memchr(text, ':', (size_t)(colon - text)) != NULL;
+	return strtol(colon + 1, NULL, 10) <= 65535 && (!bare_colon || (text[0] == '[' && colon[-1] == ']'));
+}
+
+static int check_addresses(const struct config_section *s, const char *option, const struct ca_texts *addresses)
+{
+	for (size_t i = 0; i < addresses->count; i++)
+		if (!is_address(addresses->items[i]))
+			return config_bad(s, option, "\"%s\" is not ADDRESS:PORT or [IPV6]:PORT", addresses->items[i]);
+	return 0;
+}
+
+static int check_front_names(const struct config_section *s, const struct ca_texts *names)
+{
+	for (size_t i = 0; i < names->count; i++) {
+		struct ca_name name;
+		struct error not_address = ERR_INIT, why = ERR_INIT;
+		struct bytes text = bytes_of(names->items[i]);
+		if (ca_name_ip_text(text, &name, &not_address) && ca_name_dns(text, &name, &why))
+			return config_bad(s, "names", "%s", why.message);
+	}
+	return 0;
+}
+
+/* Certificates carry it for years: a plain http URL, as RFC 5280 sections 4.2.1.13 and 4.2.2.1 ask. */
+static int check_url(const struct config_section *s, const char *url)
+{
+	static const char start[] = "http://";
+	size_t len = strlen(url);
+	struct ca_name parsed;
+	struct error why = ERR_INIT;
+	if (len == 0)
+		return config_bad(s, "url", "the public URL is missing; certificates carry it");
+	if (strncmp(url, start, sizeof(start) - 1) != 0)
+		return config_bad(s, "url",
+				  "\"%s\" does not start with http:// (https would need itself to be checked)", url);
+	if (len > 160 || url[len - 1] == '/' || strpbrk(url, "?#") || ca_name_uri(bytes_of(url), &parsed, &why))
+		return config_bad(s, "url",
+				  "\"%s\" is no URL of at most 160 characters without query or slash at its end", url);
+	return 0;
+}
+
+static int read_listen(const struct config_section *s, struct ca_config *c)
+{
+	struct ca_config_listen *l = &c->listen;
+	l->connections = 1024;
+	l->request_seconds = 30;
+	if (config_get_texts(s, "https", CA_CONFIG_LISTENERS_MAX, &l->https) ||
+	    config_get_texts(s, "http", CA_CONFIG_LISTENERS_MAX, &l->http) ||
+	    config_get_texts(s, "names", 100, &l->names) || config_get_text(s, "url", l->url, sizeof(l->url)) ||
+	    config_get_number(s, "connections", 1, 65536, &l->connections) ||
+	    config_get_number(s, "request-seconds", 1, 3600, &l->request_seconds))
+		return -1;
+	if (check_addresses(s, "https", &l->https) || check_addresses(s, "http", &l->http) ||
+	    check_front_names(s, &l->names) || check_url(s, l->url))
+		return -1;
+	return 0;
+}
+
+/* ---- token ---- */
+
+static int check_pkcs11_uri(const struct config_section *s, const char *option, const char *uri)
+{
+	if (strncmp(uri, "pkcs11:", 7) != 0)
+		return config_bad(s, option, "\"%s\" is no PKCS#11 URI (RFC 7512: pkcs11:token=...)", uri);
+	if (strstr(uri, "pin-value="))
+		return config_bad(s, option, "a PIN does not belong into the configuration; use pin = \"file:...\"");
+	return 0;
+}
+
+static int read_token(const struct config_section *s, struct ca_config *c)
+{
+	struct ca_config_token *t = &c->tokens[c->token_count];
+	t->sessions = 8;
+	t->online = true;
+	(void)snprintf(t->name, sizeof(t->name), "%s", s->title);
+	if (config_get_text(s, "module", t->module, sizeof(t->module)) ||
+	    config_get_text(s, "softhsm-conf", t->softhsm_conf, sizeof(t->softhsm_conf)) ||
+	    config_get_text(s, "uri", t->uri, sizeof(t->uri)) || config_get_text(s, "pin", t->pin, sizeof(t->pin)) ||
+	    config_get_number(s, "sessions", 1, 256, &t->sessions) || config_get_flag(s, "online", &t->online))
+		return -1;
+	if (!t->module[0])
+		return config_bad(s, "module", "the PKCS#11 module (a shared object) is missing");
+	if (t->pin[0] && !secret_is_reference(t->pin)) /* its value is not repeated */
+		return config_bad(s, "pin",
+				  "it is no reference (file:PATH, credential:NAME, fd:N, prompt); a PIN itself never "
+				  "stands here");
+	if (t->online && !t->pin[0])
+		return config_bad(s, "pin", "an online token needs a reference to its PIN");
+	if (check_pkcs11_uri(s, "uri", t->uri))
+		return -1;
+	c->token_count++;
+	return 0;
+}
+
+/* ---- issuer, audit ---- */
+
+static int read_issuer(const struct config_section *s, struct ca_config *c)
+{
+	struct ca_config_issuer *i = &c->issuers[c->issuer_count];
+	(void)snprintf(i->name, sizeof(i->name), "%s", s->title);
+	if (config_get_name(s, "token", i->token, sizeof(i->token)) ||
+	    config_get_text(s, "key", i->key, sizeof(i->key)) ||
+	    config_get_name(s, "parent", i->parent, sizeof(i->parent)))
+		return -1;
+	i->crl_hours = i->parent[0] ? 24 : 8760;
+	if (config_get_number(s, "crl-hours", 1, 87600, &i->crl_hours))
+		return -1;
+	i->crl_overlap_hours = i->crl_hours / 3;
+	if (config_get_number(s, "crl-overlap-hours", 0, 87600, &i->crl_overlap_hours))
+		return -1;
+	if (i->crl_overlap_hours >= i->crl_hours)
+		return config_bad(s, "crl-overlap-hours", "%u is not less than crl-hours (%u)", i->crl_overlap_hours,
+				  i->crl_hours);
+	/* A root may live elsewhere: then neither its token nor its key is ours. */
+	if (i->token[0] || i->parent[0]) {
+		if (check_pkcs11_uri(s, "key", i->key))
+			return -1;
+		if (!i->token[0])
+			return config_bad(s, "token", "an issuer that signs here needs a token");
+	}
+	c->issuer_count++;
+	return 0;
+}
+
+static int read_audit(const struct config_section *s, struct ca_config *c)
+{
+	struct ca_config_audit *a = &c->audit;
+	a->head_minutes = 60;
+	if (config_get_name(s, "token", a->token, sizeof(a->token)) ||
+	    config_get_text(s, "key", a->key, sizeof(a->key)) ||
+	    config_get_number(s, "head-minutes", 1, 60, &a->head_minutes))
+		return -1;
+	return a->token[0] ? check_pkcs11_uri(s, "key", a->key) : 0;
+}
+
+/* ---- profile ---- */
+
+static int read_waivers(const struct config_section *s, struct ca_profile *p)
+{
+	struct ca_texts waivers = { 0 };
+	int rc = config_get_texts(s, "waivers", CA_WAIVER_COUNT, &waivers);
+	for (size_t i = 0; rc == 0 && i < waivers.count; i++) {
+		unsigned bit = 0;
+		while (ca_waiver_name(bit) && strcmp(ca_waiver_name(bit), waivers.items[i]) != 0)
+			bit++;
+		if (ca_waiver_name(bit))
+			p->waivers |= 1U << bit;
+		else
+			rc = config_bad(s, "waivers", "\"%s\" is none of validity, internal-names, underscore",
+					waivers.items[i]);
+	}
+	config_texts_free(&waivers);
+	return rc;
+}
+
+static int read_policies(const struct config_section *s, struct ca_profile *p)
+{
+	struct ca_texts policies = { 0 };
+	int rc = config_get_texts(s, "policies", CA_PROFILE_POLICIES_MAX, &policies);
+	for (size_t i = 0; rc == 0 && i < policies.count; i++)
+		if (der_oid_parse(policies.items[i], &p->policies[p->policy_count++]))
+			rc = config_bad(s, "policies", "\"%s\" is no object identifier", policies.items[i]);
+	config_texts_free(&policies);
+	return rc;
+}
+
+static int read_profile_names(const struct config_section *s, struct ca_profile *p)
+{
+	if (config_get_flag(s, "common-name", &p->common_name) || config_get_flag(s, "wildcards", &p->allow_wildcard) ||
+	    config_get_flag(s, "addresses", &p->allow_ip) || config_get_flag(s, "underscores", &p->allow_underscore) ||
+	    config_get_flag(s, "mail", &p->allow_email) || config_get_flag(s, "uris", &p->allow_uri) ||
+	    config_get_number(s, "names-max", 1, CA_NAMES_MAX, &p->names_max))
+		return -1;
+	return 0;
+}
+
+static int read_profile(const struct config_section *s, struct ca_config *c)
+{
+	static const char *const kinds[] = { "root", "intermediate",   "server", "client",
+					     "peer", "ocsp-responder", "audit",  NULL };
+	static const char *const validations[] = { "none", "domain", "organization", "extended", NULL };
+	static const char *const revocations[] = { "crl", "none", NULL };
+	struct ca_profile *p = &c->profiles[c->profile_count];
+	unsigned kind = CA_KIND_COUNT, revocation = 0;
+	if (config_get_choice(s, "kind", kinds, &kind))
+		return -1;
+	if (kind == CA_KIND_COUNT)
+		return config_bad(s, "kind", "the profile has no kind");
+	ca_profile_default((enum ca_kind)kind, p);
+	c->profile_count++; /* from here on ca_config_free looks after it */
+	unsigned validation = p->validation;
+	(void)snprintf(p->name, sizeof(p->name), "%s", s->title);
+	if (config_get_choice(s, "validation", validations, &validation) ||
+	    config_get_name(s, "issuer", p->issuer, sizeof(p->issuer)) ||
+	    config_get_number(s, "days", 1, 36500, &p->days) ||
+	    config_get_number(s, "days-max", 1, 36500, &p->days_max) ||
+	    config_get_number(s, "backdate-seconds", 0, 172800, &p->backdate_s) ||
+	    config_get_flag(s, "key-encipherment", &p->key_encipherment) ||
+	    config_get_choice(s, "revocation", revocations, &revocation) ||
+	    config_get_flag(s, "hold", &p->allow_hold) || config_get_flag(s, "test", &p->test) ||
+	    config_get_flag(s, "internal", &p->internal) || read_profile_names(s, p) || read_waivers(s, p) ||
+	    read_policies(s, p))
+		return -1;
+	p->validation = (enum ca_validation)validation;
+	p->revocation_none = revocation == 1;
+	return 0;
+}
+
+/* ---- grant ---- */
+
+static int check_suffix(const struct config_section *s, const char *suffix)
+{
+	struct ca_name name;
+	struct error why = ERR_INIT;
+	if (ca_name_dns(bytes_of(suffix + (suffix[0] == '.')), &name, &why) || name.wildcard)
+		return config_bad(
+			s, "suffixes",
+			"\"%s\" is neither a name (\"example.test\") nor all names below one (\".example.test\")",
+			suffix);
+	return strcmp(name.text, suffix + (suffix[0] == '.')) == 0
+		       ? 0
+		       : config_bad(s, "suffixes", "\"%s\" is not in lower case", suffix);
+}
+
+/* "10.0.0.0/8", "fd00::/8", or one address. Bits behind the prefix must be zero. */
+static int parse_network(const struct config_section *s, const char *text, struct ca_config_network *out)
+{
+	struct ca_name name;
+	struct error why = ERR_INIT;
+	size_t len = strcspn(text, "/");
+	if (ca_name_ip_text(BYTES(text, len), &name, &why))
+		return config_bad(s, "networks", "\"%s\" is no address or network (10.0.0.0/8)", text);
+	unsigned bits = name.address_len * 8U, prefix = bits;
+	if (text[len]) {
+		const char *digits = text + len + 1;
+		size_t count = strspn(digits, "0123456789");
+		if (count == 0 || count > 3 || digits[count] || strtoul(digits, NULL, 10) > bits)
+			return config_bad(s, "networks", "\"%s\" has no prefix length of 0 to %u", text, bits);
+		prefix = (unsigned)strtoul(digits, NULL, 10);
+	}
+	for (unsigned bit = prefix; bit < bits; bit++)
+		if (name.address[bit / 8] & (0x80U >> bit % 8))
+			return config_bad(s, "networks", "\"%s\" has bits set behind its prefix", text);
+	memcpy(out->address, name.address, sizeof(out->address));
+	out->address_len = name.address_len;
+	out->prefix_len = (uint8_t)prefix;
+	return 0;
+}
+
+static int read_networks(const struct config_section *s, struct ca_config_grant *g)
+{
+	struct ca_texts networks = { 0 };
+	int rc = config_get_texts(s, "networks", 256, &networks);
+	if (rc == 0 && networks.count) {
+		g->networks = calloc(networks.count, sizeof(*g->networks));
+		if (!g->networks)
+			rc = config_bad(s, "networks", "no memory");
+	}
+	for (size_t i = 0; rc == 0 && i < networks.count; i++)
+		rc = parse_network(s, networks.items[i], &g->networks[g->network_count++]);
+	config_texts_free(&networks);
+	return rc;
+}
+
+static int read_grant(const struct config_section *s, struct ca_config *c)
+{
+	struct ca_config_grant *g = &c->grants[c->grant_count++];
+	(void)snprintf(g->name, sizeof(g->name), "%s", s->title);
+	if (config_get_texts(s, "identities", 1024, &g->identities) ||
+	    config_get_texts(s, "profiles", CA_CONFIG_PROFILES_MAX, &g->profiles) ||
+	    config_get_texts(s, "suffixes", 1024, &g->suffixes) || read_networks(s, g) ||
+	    config_get_texts(s, "common-names", 1024, &g->common_names) ||
+	    config_get_flag(s, "wildcards", &g->wildcards))
+		return -1;
+	if (g->identities.count == 0)
+		return config_bad(s, "identities", "the grant names no identity");
+	if (g->profiles.count == 0)
+		return config_bad(s, "profiles", "the grant names no profile");
+	for (size_t i = 0; i < g->suffixes.count; i++)
+		if (check_suffix(s, g->suffixes.items[i]))
+			return -1;
+	for (size_t i = 0; i < g->common_names.count; i++) {
+		const char *star = strchr(g->common_names.items[i], '*');
+		if (star && star != g->common_names.items[i] && star[1])
+			return config_bad(s, "common-names", "\"%s\" has a star that is neither first nor last",
+					  g->common_names.items[i]);
+	}
+	return 0;
+}
+
+/* ---- the whole ---- */
+
+static int read_arc(cfg_t *root, struct ca_config *c, const struct config_lines *lines, struct error *err)
+{
+	const struct config_section s = { root, lines, err, "", "" };
+	if (config_get_text(&s, "arc", c->arc_text, sizeof(c->arc_text)))
+		return -1;
+	if (!c->arc_text[0])
+		return config_bad(&s, "arc", "the arc, below which this CA's own identifiers stand, is missing");
+	if (der_oid_parse(c->arc_text, &c->arc))
+		return config_bad(&s, "arc", "\"%s\" is no object identifier", c->arc_text);
+	if (c->arc.len && c->arc.data[0] == 2 * 40 + 25)
+		return config_bad(&s, "arc", "%s is below 2.25, which older verifiers cannot read", c->arc_text);
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	size_t max;
+	int (*read)(const struct config_section *section, struct ca_config *c);
+} kinds_of_section[] = {
+	{ "process", 1, read_process },
+	{ "listen", 1, read_listen },
+	{ "token", CA_CONFIG_TOKENS_MAX, read_token },
+	{ "issuer", CA_CONFIG_ISSUERS_MAX, read_issuer },
+	{ "profile", CA_CONFIG_PROFILES_MAX, read_profile },
+	{ "grant", CA_CONFIG_GRANTS_MAX, read_grant },
+	{ "audit", 1, read_audit },
+};
+
+static int read_sections(cfg_t *root, struct ca_config *c, const struct config_lines *lines, struct error *err)
+{
+	for (size_t k = 0; k < sizeof(kinds_of_section) / sizeof(kinds_of_section[0]); k++) {
+		const char *name = kinds_of_section[k].name;
+		unsigned count = cfg_size(root, name);
+		if (count > kinds_of_section[k].max)
+			return config_wrong(lines, err, name, "", "", "there are %u such sections; at most %zu may be",
+					    count, kinds_of_section[k].max);
+		for (unsigned n = 0; n < count; n++) {
+			cfg_t *cfg = cfg_getnsec(root, name, n);
+			const char *title = cfg_title(cfg) ? cfg_title(cfg) : "";
+			const struct config_section s = { cfg, lines, err, name, title };
+			if ((*title && config_check_name(&s, "", title)) || kinds_of_section[k].read(&s, c))
+				return -1;
+		}
+	}
+	return 0;
+}
+
+static int load(struct ca_config *c, const char *path, struct error *err)
+{
+	auto_buf text = BUF_INIT;
+	auto_config_lines lines = { .path = path };
+	if (file_read(path, FILE_MAX, &text, err))
+		return err_wrap(err, err->code == ERR_NOT_FOUND ? ERR_NOT_FOUND : ERR_CONFIG,
+				"the configuration %s cannot be read", path);
+	if (text.len && memchr(text.data, 0, text.len))
+		return err_set(err, ERR_CONFIG, "%s:1: the file contains a NUL", path);
+	if (config_scan(buf_bytes(&text), &lines, err))
+		return -1;
+	cfg_t *root = config_parse(&text, &lines, err);
+	if (!root)
+		return -1;
+	int rc = read_arc(root, c, &lines, err) || read_sections(root, c, &lines, err) ? -1 : 0;
+	(void)cfg_free(root);
+	return rc ? rc : config_check(c, &lines, err);
+}
+
+struct ca_config *ca_config_load(const char *path, struct error *err)
+{
+	auto_ca_config *c = calloc(1, sizeof(*c));
+	if (!c) {
+		(void)err_set(err, ERR_INTERNAL, "no memory for the configuration");
+		return NULL;
+	}
+	return load(c, path, err) ? NULL : TAKE(c);
+}
+
+void ca_config_free(struct ca_config *config)
+{
+	if (!config)
+		return;
+	buf_free(&config->arc);
+	config_texts_free(&config->listen.https);
+	config_texts_free(&config->listen.http);
+	config_texts_free(&config->listen.names);
+	for (size_t i = 0; i < config->profile_count; i++)
+		ca_profile_clear(&config->profiles[i]);
+	for (size_t i = 0; i < config->grant_count; i++) {
+		struct ca_config_grant *g = &config->grants[i];
+		config_texts_free(&g->identities);
+		config_texts_free(&g->profiles);
+		config_texts_free(&g->suffixes);
+		config_texts_free(&g->common_names);
+		free(g->networks);
+	}
+	free(config);
+}

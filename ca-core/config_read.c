@@ -1,0 +1,200 @@
+/* libconfuse: the grammar of chancery.conf, and reading options out of its tree. */
+#include "ca-core/config_read.h"
+
+#include <stdio.h>
+
+#define TEXT_MAX 1024
+
+int config_bad(const struct config_section *s, const char *option, const char *fmt, ...)
+{
+	char why[384];
+	va_list args;
+	va_start(args, fmt);
+	(void)vsnprintf(why, sizeof(why), fmt, args);
+	va_end(args);
+	return config_wrong(s->lines, s->err, s->name, s->title, option, "%s", why);
+}
+
+int config_check_name(const struct config_section *s, const char *option, const char *text)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+	size_t len = strlen(text);
+	bool good = len >= 1 && len <= 64 && strchr(letters, text[0]);
+	for (size_t i = 0; good && i < len; i++)
+		good = strchr(letters, text[i]) || strchr("._-", text[i]);
+	return good ? 0
+		    : config_bad(s, option, "\"%s\" is no name of 1 to 64 letters, digits, dots, underscores, hyphens",
+				 text);
+}
+
+/* ---- options ---- */
+
+int config_get_text(const struct config_section *s, const char *option, char *out, size_t size)
+{
+	if (cfg_size(s->cfg, option) == 0)
+		return 0;
+	const char *text = cfg_getstr(s->cfg, option);
+	if (!text || strlen(text) >= size)
+		return config_bad(s, option, "the value is longer than %zu characters", size - 1);
+	for (const char *c = text; *c; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			return config_bad(s, option, "the value has a control character");
+	(void)snprintf(out, size, "%s", text);
+	return 0;
+}
+
+int config_get_name(const struct config_section *s, const char *option, char *out, size_t size)
+{
+	if (config_get_text(s, option, out, size))
+		return -1;
+	return out[0] ? config_check_name(s, option, out) : 0;
+}
+
+int config_get_number(const struct config_section *s, const char *option, unsigned min, unsigned max, unsigned *out)
+{
+	if (cfg_size(s->cfg, option) == 0)
+		return 0;
+	long value = cfg_getint(s->cfg, option);
+	if (value < (long)min || value > (long)max)
+		return config_bad(s, option, "%ld is not within %u to %u", value, min, max);
+	*out = (unsigned)value;
+	return 0;
+}
+
+int config_get_flag(const struct config_section *s, const char *option, bool *out)
+{
+	if (cfg_size(s->cfg, option))
+		*out = cfg_getbool(s->cfg, option) == cfg_true;
+	return 0;
+}
+
+int config_get_choice(const struct config_section *s, const char *option, const char *const *choices, unsigned *out)
+{
+	auto_buf all = BUF_INIT;
+	if (cfg_size(s->cfg, option) == 0)
+		return 0;
+	const char *text = cfg_getstr(s->cfg, option);
+	for (unsigned i = 0; choices[i]; i++) {
+		if (text && strcmp(choices[i], text) == 0) {
+			*out = i;
+			return 0;
+		}
+		buf_printf(&all, "%s%s", i ? ", " : "", choices[i]);
+	}
+	return config_bad(s, option, "\"%.64s\" is none of %s", text ? text : "", buf_text(&all));
+}
+
+int config_get_texts(const struct config_section *s, const char *option, size_t max, struct ca_texts *out)
+{
+	unsigned count = cfg_size(s->cfg, option);
+	if (count > max)
+		return config_bad(s, option, "the list has %u values; at most %zu may be", count, max);
+	if (count == 0)
+		return 0;
+	out->items = calloc(count, sizeof(*out->items));
+	if (!out->items)
+		return config_bad(s, option, "no memory");
+	for (unsigned i = 0; i < count; i++) {
+		const char *text = cfg_getnstr(s->cfg, option, i);
+		if (!text || !*text || strlen(text) > TEXT_MAX)
+			return config_bad(s, option, "a value is empty or too long");
+		out->items[out->count] = strdup(text);
+		if (!out->items[out->count++])
+			return config_bad(s, option, "no memory");
+	}
+	return 0;
+}
+
+void config_texts_free(struct ca_texts *texts)
+{
+	for (size_t i = 0; i < texts->count; i++)
+		free(texts->items[i]);
+	free(texts->items);
+	*texts = (struct ca_texts){ 0 };
+}
+
+/* ---- grammar ---- */
+
+/* libconfuse hands its errors to a function without an argument of ours: whose they are, during one
+ * config_parse of this thread. */
+static _Thread_local struct {
+	const struct config_lines *lines;
+	struct error *err;
+} parsing;
+
+__attribute__((format(printf, 2, 0))) static void on_error(cfg_t *cfg, const char *fmt, va_list args)
+{
+	char why[256];
+	if (parsing.err->code == ERR_CONFIG)
+		return; /* the first is the cause */
+	(void)vsnprintf(why, sizeof(why), fmt, args);
+	(void)err_set(parsing.err, ERR_CONFIG, "%s:%d: %s", parsing.lines->path, cfg->line, why);
+}
+
+/* No defaults here: whether an option is given matters, and its default may depend on others. */
+#define TEXT(name) CFG_STR(name, NULL, CFGF_NODEFAULT)
+#define TEXTS(name) CFG_STR_LIST(name, NULL, CFGF_NODEFAULT)
+#define NUMBER(name) CFG_INT(name, 0, CFGF_NODEFAULT)
+#define FLAG(name) CFG_BOOL(name, cfg_false, CFGF_NODEFAULT)
+#define TITLED (CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES)
+
+static cfg_t *new_grammar(void)
+{
+	cfg_opt_t process[] = { TEXT("node"),       TEXT("signer-user"), TEXT("front-user"), NUMBER("workers"),
+				TEXT("log-format"), TEXT("log-level"),   CFG_END() };
+	cfg_opt_t listeners[] = { TEXTS("https"), TEXTS("http"),         TEXTS("names"),
+				  TEXT("url"),    NUMBER("connections"), NUMBER("request-seconds"),
+				  CFG_END() };
+	cfg_opt_t token[] = { TEXT("module"),     TEXT("softhsm-conf"), TEXT("uri"), TEXT("pin"),
+			      NUMBER("sessions"), FLAG("online"),       CFG_END() };
+	cfg_opt_t issuer[] = {
+		TEXT("token"), TEXT("key"), TEXT("parent"), NUMBER("crl-hours"), NUMBER("crl-overlap-hours"), CFG_END()
+	};
+	cfg_opt_t profile[] = {
+		TEXT("kind"),       TEXT("validation"),         TEXT("issuer"),           NUMBER("days"),
+		NUMBER("days-max"), NUMBER("backdate-seconds"), FLAG("key-encipherment"), FLAG("common-name"),
+		FLAG("wildcards"),  FLAG("addresses"),          FLAG("underscores"),      FLAG("mail"),
+		FLAG("uris"),       NUMBER("names-max"),        TEXT("revocation"),       FLAG("hold"),
+		FLAG("test"),       FLAG("internal"),           TEXTS("waivers"),         TEXTS("policies"),
+		CFG_END()
+	};
+	cfg_opt_t grant[] = { TEXTS("identities"),   TEXTS("profiles"), TEXTS("suffixes"), TEXTS("networks"),
+			      TEXTS("common-names"), FLAG("wildcards"), CFG_END() };
+	cfg_opt_t audit[] = { TEXT("token"), TEXT("key"), NUMBER("head-minutes"), CFG_END() };
+	cfg_opt_t root[] = { TEXT("arc"),
+			     CFG_SEC("process", process, CFGF_NONE),
+			     CFG_SEC("listen", listeners, CFGF_NONE),
+			     CFG_SEC("token", token, TITLED),
+			     CFG_SEC("issuer", issuer, TITLED),
+			     CFG_SEC("profile", profile, TITLED),
+			     CFG_SEC("grant", grant, TITLED),
+			     CFG_SEC("audit", audit, CFGF_NONE),
+			     CFG_END() };
+	return cfg_init(root, CFGF_NONE); /* copies all of it */
+}
+
+cfg_t *config_parse(struct buf *text, const struct config_lines *lines, struct error *err)
+{
+	cfg_t *root = new_grammar();
+	FILE *stream = text->len ? fmemopen(text->data, text->len, "r") : fopen("/dev/null", "r");
+	int rc = CFG_FILE_ERROR;
+	struct error found = ERR_INIT;
+	if (root && stream) {
+		parsing.lines = lines;
+		parsing.err = &found;
+		(void)cfg_set_error_function(root, on_error);
+		rc = cfg_parse_fp(root, stream);
+		parsing.lines = NULL;
+		parsing.err = NULL;
+	}
+	if (stream)
+		(void)fclose(stream);
+	if (rc == CFG_SUCCESS)
+		return root;
+	if (root)
+		(void)cfg_free(root);
+	if (found.code == ERR_NONE)
+		(void)err_set(&found, ERR_CONFIG, "%s: the file cannot be read as a configuration", lines->path);
+	*err = found;
+	return NULL;
+}

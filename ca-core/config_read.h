@@ -1,0 +1,39 @@
+/*
+ * ca-core/config_read.h - one option of one section out of libconfuse's tree, checked. Private
+ * to config*.c. An option that is not given leaves what out holds: the default. All return 0,
+ * or -1 with ERR_CONFIG and the option's line.
+ */
+#ifndef CHANCERY_CA_CONFIG_READ_H
+#define CHANCERY_CA_CONFIG_READ_H
+
+#include <confuse.h>
+
+#include "ca-core/config_private.h"
+
+struct config_section {
+	cfg_t *cfg;
+	const struct config_lines *lines;
+	struct error *err;
+	const char *name, *title; /* "" where there is none */
+};
+
+/* The text in libconfuse's grammar of this file. NULL: ERR_CONFIG. The caller calls cfg_free. */
+cfg_t *config_parse(struct buf *text, const struct config_lines *lines, struct error *err);
+
+/* ERR_CONFIG about an option of the section. */
+int config_bad(const struct config_section *s, const char *option, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* A name of ours: [A-Za-z0-9][A-Za-z0-9._-]{0,63}; it stands in URLs and paths. */
+int config_check_name(const struct config_section *s, const char *option, const char *text);
+
+int config_get_text(const struct config_section *s, const char *option, char *out, size_t size);
+int config_get_name(const struct config_section *s, const char *option, char *out, size_t size); /* or "" */
+int config_get_number(const struct config_section *s, const char *option, unsigned min, unsigned max, unsigned *out);
+int config_get_flag(const struct config_section *s, const char *option, bool *out);
+/* choices end with NULL; out gets the place. */
+int config_get_choice(const struct config_section *s, const char *option, const char *const *choices, unsigned *out);
+/* out is empty before; it owns what it gets, also on failure. */
+int config_get_texts(const struct config_section *s, const char *option, size_t max, struct ca_texts *out);
+void config_texts_free(struct ca_texts *texts);
+
+#endif
