@@ -127,6 +127,7 @@ static int apply_put(struct apply *a, struct store_batch *b, const struct op *op
 		uint64_t version = 0;
 		(void)envelope_parse(batch_bytes(b, op->value), &record, &version, NULL, &err);
 		a->unfinished += counts_as_unfinished(op->table, record);
+		ledger_saw(a->ledger, record_key); /* accounted for: signed, and known to be no certificate */
 	}
 	struct bytes issuer, serial;
 	struct error err = ERR_INIT;
