@@ -10,6 +10,12 @@
 
 /* ---- parse: nothing of the request is believed before it has been read anew ---- */
 
+/* What clients connect to: these need a name. */
+static bool is_leaf_for_names(enum ca_kind kind)
+{
+	return kind == CA_KIND_SERVER || kind == CA_KIND_PEER;
+}
+
 static int parse_names(struct ca_issuance *i, const struct message_issue *m, struct error *err)
 {
 	for (uint32_t n = 0; n < m->name_count; n++) {
@@ -52,6 +58,8 @@ static int parse(struct ca_issuance *i, const struct message_issue *m, char comm
 	if (!i->profile || parse_names(i, m, err) || parse_common_name(m, common_name, err) ||
 	    parse_idempotency_key(m, err) || ca_key_parse(m->spki, &i->key, err))
 		return -1;
+	if (i->names.count == 0 && (!common_name[0] || is_leaf_for_names(i->profile->kind)))
+		return err_set(err, ERR_BAD_NAME, "the request has no usable name");
 	i->spki = m->spki;
 	i->deadline_ms = m->deadline_ms;
 	memcpy(i->csr_hash, m->csr_hash, sizeof(i->csr_hash));
@@ -158,11 +166,6 @@ static int order(struct ca_issuance *i, const struct message_issue *m, const cha
 
 /* ---- policy: what the certificate will say ---- */
 
-static bool is_leaf_for_names(enum ca_kind kind)
-{
-	return kind == CA_KIND_SERVER || kind == CA_KIND_PEER;
-}
-
 /* A server's common name is one of its names, or absent; a client's is what the grant allows. */
 static int decide_subject(struct ca_issuance *i, const char *common_name, struct error *err)
 {
@@ -177,10 +180,6 @@ static int decide_subject(struct ca_issuance *i, const char *common_name, struct
 			return err_about(err, "commonName", common_name, "one of the names");
 		}
 	}
-	if (!common_name[0] && i->names.count == 0)
-		return err_set(err, ERR_BAD_NAME, "the request has no usable name");
-	if (is_leaf_for_names(i->profile->kind) && i->names.count == 0)
-		return err_set(err, ERR_BAD_NAME, "a server's certificate needs a name to connect to");
 	struct ca_subject subject = { 0 };
 	if (common_name[0])
 		subject.values[CA_ATTR_COMMON_NAME] = common_name;

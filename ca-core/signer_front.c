@@ -270,6 +270,8 @@ static void answer(struct signer *s, const struct question *q, struct buf *out)
 			continue;
 		buf_clear(out);
 		int type = rows[i].answer(s, q, out, &err);
+		if (q->type == MSG_ISSUE)
+			store_coming(s->store, -1);
 		if (type == ANSWER_ERROR)
 			signer_answer_error(s, q->id, &err);
 		else if (type != ANSWER_LATER)
@@ -323,8 +325,12 @@ void signer_take(struct signer *s, const struct frame *frame)
 		q->len = frame->payload.len;
 		if (q->len)
 			memcpy(q->payload, frame->payload.data, q->len);
+		/* The writer of the store waits a moment for what is known to be coming. */
+		int coming = q->type == MSG_ISSUE ? 1 : 0;
+		store_coming(s->store, coming);
 		if (queue_push(s->questions, q))
 			return;
+		store_coming(s->store, -coming);
 		free(q);
 	}
 	(void)err_set(&err, ERR_BUSY, "the signer has more questions than it can take; try again soon");
