@@ -196,21 +196,38 @@ struct head {
 	uint64_t sequence;
 };
 
+/* The value of the next line, which begins with name; its length is at most that of out. */
+static bool next_line(const char **at, const char *name, const char *alphabet, char *out, size_t size)
+{
+	size_t named = strlen(name), length;
+	if (strncmp(*at, name, named) != 0)
+		return false;
+	length = strspn(*at + named, alphabet);
+	if (length == 0 || length >= size || (*at)[named + length] != '\n')
+		return false;
+	memcpy(out, *at + named, length);
+	out[length] = '\0';
+	*at += named + length + 1;
+	return true;
+}
+
 /* Exactly the six lines of a head's text. */
 static int parse_head(const char *text, struct head *head, struct error *err)
 {
-	char again[512];
-	if (sscanf(text,
-		   "chancery-audit-head-v1\nca: %64[0-9a-f]\nnode: %32[a-z0-9-]\nsequence: %" SCNu64
-		   "\nhash: %64[0-9a-f]\ntime: %31[0-9TZ:-]\n",
-		   head->ca, head->node, &head->sequence, head->hash, head->time) == 5) {
-		(void)snprintf(again, sizeof(again),
-			       "chancery-audit-head-v1\nca: %s\nnode: %s\nsequence: %" PRIu64 "\nhash: %s\ntime: %s\n",
-			       head->ca, head->node, head->sequence, head->hash, head->time);
-		if (strcmp(again, text) == 0)
-			return 0;
-	}
-	return err_set(err, ERR_INTEGRITY, "the text of a signed head is malformed");
+	static const char hex[] = "0123456789abcdef", digits[] = "0123456789";
+	static const char first[] = "chancery-audit-head-v1\n";
+	char sequence[20];
+	bool whole = strncmp(text, first, sizeof(first) - 1) == 0;
+	const char *at = whole ? text + sizeof(first) - 1 : text;
+	whole = whole && next_line(&at, "ca: ", hex, head->ca, sizeof(head->ca)) &&
+		next_line(&at, "node: ", "abcdefghijklmnopqrstuvwxyz0123456789-", head->node, sizeof(head->node)) &&
+		next_line(&at, "sequence: ", digits, sequence, sizeof(sequence)) &&
+		next_line(&at, "hash: ", hex, head->hash, sizeof(head->hash)) &&
+		next_line(&at, "time: ", "0123456789TZ:-", head->time, sizeof(head->time)) && *at == '\0';
+	if (!whole)
+		return err_set(err, ERR_INTEGRITY, "the text of a signed head is malformed");
+	head->sequence = strtoull(sequence, NULL, 10);
+	return 0;
 }
 
 /* Only the audit key may sign heads: a certificate for signing with a purpose of our own and no public one. */

@@ -45,6 +45,6 @@ int audit_log_check_head(struct audit_log *log, struct bytes json, struct audit_
 
 /* A revocation list, PEM or DER: signed by a trusted root or by an issuer that a head named, and the log has the
  * hash that it carries. ERR_INTEGRITY. */
-int audit_log_check_crl(struct audit_log *log, struct bytes crl, struct audit_attested *out, struct error *err);
+int audit_log_check_crl(struct audit_log *log, struct bytes content, struct audit_attested *out, struct error *err);
 
 #endif

@@ -118,7 +118,10 @@ static int run_list(struct invocation *in)
 	table_add(&table, heading);
 	size_t i;
 	const json_t *row;
-	json_array_foreach(all, i, row) add_row(&table, row);
+	json_array_foreach(all, i, row)
+	{
+		add_row(&table, row);
+	}
 	table_print(&table);
 	json_decref(all);
 	return 0;
@@ -171,8 +174,10 @@ static void say_changed(const struct invocation *in, json_t *answer, const char 
 		(void)puts("Clients will not learn of it: it lives without revocation, and ends soon.");
 	size_t i;
 	const json_t *serial;
-	json_array_foreach(json_object_get(answer, "sameKey"), i, serial)(void)
-		printf("The same key is in certificate %s.\n", json_string_value(serial));
+	json_array_foreach(json_object_get(answer, "sameKey"), i, serial)
+	{
+		(void)printf("The same key is in certificate %s.\n", json_string_value(serial));
+	}
 	json_decref(answer);
 }
 

@@ -267,7 +267,9 @@ static int run_show(struct invocation *in)
 	size_t i;
 	const json_t *serial;
 	json_array_foreach(json_object_get(row, "certificates"), i, serial)
+	{
 		output_fact("certificate", json_string_value(serial));
+	}
 	json_decref(row);
 	return 0;
 }

@@ -180,7 +180,7 @@ static int renew(struct invocation *in, const char *serial, const char *out, con
 		 bool reuse_key, bool force)
 {
 	struct error *err = &in->error;
-	CLEANUP(renewal_free) struct renewal r = { .names = { .names = CA_NAMES_INIT } };
+	CLEANUP(renewal_free) struct renewal r = { .profile = "" };
 	auto_client *client = client_open(&in->common, err);
 	if (!client || look_up(client, serial, &r, err))
 		return refuse(in);

@@ -106,7 +106,7 @@ static int print_group(struct invocation *in)
 	if (group->detail)
 		(void)printf("\n%s", group->detail);
 	(void)fputs("\nCommands:\n", stdout);
-	for (const struct command *command = group->group; command->name; command++)
+	for (const struct command *command = group->group; command && command->name; command++)
 		(void)printf("  %-12s %s\n", command->name, command->summary);
 	(void)fputs("\nEach command explains itself with --help.\n", stdout);
 	return 0;

@@ -60,7 +60,7 @@ static void opens_a_free_port_and_refuses_a_taken_one(void)
 	enter();
 	CHECK_OK(listeners_open(config, &first, &err) == 0, &err);
 	CHECK_INT(first.https_count, 1);
-	struct sockaddr_in bound;
+	struct sockaddr_in bound = { .sin_port = 0 };
 	socklen_t length = sizeof(bound);
 	REQUIRE(getsockname(first.https[0], (struct sockaddr *)&bound, &length) == 0);
 	char taken[32];

@@ -35,7 +35,7 @@ static int run_leaf(struct invocation *in)
 
 static int run_refusing(struct invocation *in)
 {
-	(void)err_set(&in->error, (enum err_code)atoi(in->argv[1]), "refused");
+	(void)err_set(&in->error, (enum err_code)strtoul(in->argv[1], NULL, 10), "refused");
 	return refuse(in);
 }
 
