@@ -56,15 +56,33 @@ static int check_addresses(const struct config_section *s, const char *option, c
 	return 0;
 }
 
-static int check_front_names(const struct config_section *s, const struct ca_texts *names)
+/* Checks the names and brings each to its one form, once: the front compares them with its certificate's. */
+static int settle_front_names(const struct config_section *s, struct ca_texts *names)
 {
+	auto_ca_names seen = CA_NAMES_INIT;
+	size_t kept = 0;
+	if (names->count == 0)
+		return config_bad(s, "names", "the server's certificate needs at least one name");
 	for (size_t i = 0; i < names->count; i++) {
 		struct ca_name name;
 		struct error not_address = ERR_INIT, why = ERR_INIT;
 		struct bytes text = bytes_of(names->items[i]);
-		if (ca_name_ip_text(text, &name, &not_address) && ca_name_dns(text, &name, &why))
+		size_t before = seen.count;
+		if ((ca_name_ip_text(text, &name, &not_address) && ca_name_dns(text, &name, &why)) ||
+		    ca_names_add(&seen, &name, CA_NAMES_MAX, &why))
 			return config_bad(s, "names", "%s", why.message);
+		if (name.wildcard)
+			return config_bad(s, "names", "\"%s\": the server has names of its own, no wildcards",
+					  name.text);
+		char *item = names->items[i];
+		names->items[i] = NULL;
+		if (seen.count > before)
+			names->items[kept++] = strdup(name.text);
+		free(item);
+		if (kept && !names->items[kept - 1])
+			return config_bad(s, "names", "no memory");
 	}
+	names->count = kept;
 	return 0;
 }
 
@@ -98,7 +116,7 @@ static int read_listen(const struct config_section *s, struct ca_config *c)
 	    config_get_number(s, "request-seconds", 1, 3600, &l->request_seconds))
 		return -1;
 	if (check_addresses(s, "https", &l->https) || check_addresses(s, "http", &l->http) ||
-	    check_front_names(s, &l->names) || check_url(s, l->url))
+	    settle_front_names(s, &l->names) || check_url(s, l->url))
 		return -1;
 	return 0;
 }
@@ -244,7 +262,7 @@ static int read_profile(const struct config_section *s, struct ca_config *c)
 	    config_get_number(s, "backdate-seconds", 0, 172800, &p->backdate_s) ||
 	    config_get_flag(s, "key-encipherment", &p->key_encipherment) ||
 	    config_get_choice(s, "revocation", revocations, &revocation) ||
-	    config_get_flag(s, "hold", &p->allow_hold) || config_get_flag(s, "test", &p->test) ||
+	    config_get_flag(s, "allow-hold", &p->allow_hold) || config_get_flag(s, "test", &p->test) ||
 	    config_get_flag(s, "internal", &p->internal) || read_profile_names(s, p) || read_waivers(s, p) ||
 	    read_policies(s, p))
 		return -1;
@@ -328,8 +346,8 @@ static int read_grant(const struct config_section *s, struct ca_config *c)
 			return -1;
 	for (size_t i = 0; i < g->common_names.count; i++) {
 		const char *star = strchr(g->common_names.items[i], '*');
-		if (star && star != g->common_names.items[i] && star[1])
-			return config_bad(s, "common-names", "\"%s\" has a star that is neither first nor last",
+		if (star && (strchr(star + 1, '*') || (star != g->common_names.items[i] && star[1])))
+			return config_bad(s, "common-names", "\"%s\": one star may stand first or last",
 					  g->common_names.items[i]);
 	}
 	return 0;
@@ -377,7 +395,7 @@ static int read_sections(cfg_t *root, struct ca_config *c, const struct config_l
 			cfg_t *cfg = cfg_getnsec(root, name, n);
 			const char *title = cfg_title(cfg) ? cfg_title(cfg) : "";
 			const struct config_section s = { cfg, lines, err, name, title };
-			if ((*title && config_check_name(&s, "", title)) || kinds_of_section[k].read(&s, c))
+			if ((cfg_title(cfg) && config_check_name(&s, "", title)) || kinds_of_section[k].read(&s, c))
 				return -1;
 		}
 	}
@@ -395,6 +413,7 @@ static int load(struct ca_config *c, const char *path, struct error *err)
 		return err_set(err, ERR_CONFIG, "%s:1: the file contains a NUL", path);
 	if (config_scan(buf_bytes(&text), &lines, err))
 		return -1;
+	config_blank_comments(&text);
 	cfg_t *root = config_parse(&text, &lines, err);
 	if (!root)
 		return -1;

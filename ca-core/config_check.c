@@ -54,11 +54,27 @@ const struct ca_profile *ca_config_profile_for_request(const struct ca_config *c
 
 /* ---- issuers and tokens ---- */
 
+/* PKI.md section 1: an issuer is one key's generation, and the audit key is one of its own. */
+static int check_one_use(const struct ca_config *c, const char *section, const char *name, const char *token,
+			 const char *key, const struct config_lines *lines, struct error *err)
+{
+	for (size_t i = 0; token[0] && i < c->issuer_count; i++) {
+		const struct ca_config_issuer *other = &c->issuers[i];
+		bool itself = strcmp(section, "issuer") == 0 && strcmp(name, other->name) == 0;
+		if (!itself && strcmp(other->token, token) == 0 && strcmp(other->key, key) == 0)
+			return config_wrong(lines, err, section, name, "key",
+					    "issuer \"%s\" signs with this key, and a key has one use", other->name);
+	}
+	return 0;
+}
+
 static int check_issuer(const struct ca_config *c, const struct ca_config_issuer *i, const struct config_lines *lines,
 			struct error *err)
 {
 	if (i->token[0] && !ca_config_token(c, i->token))
 		return config_wrong(lines, err, "issuer", i->name, "token", "there is no token \"%s\"", i->token);
+	if (check_one_use(c, "issuer", i->name, i->token, i->key, lines, err))
+		return -1;
 	if (!i->parent[0])
 		return 0;
 	const struct ca_config_issuer *parent = ca_config_issuer(c, i->parent);
@@ -79,7 +95,7 @@ static int check_issuers(const struct ca_config *c, const struct config_lines *l
 			return -1;
 	if (c->audit.token[0] && !ca_config_token(c, c->audit.token))
 		return config_wrong(lines, err, "audit", "", "token", "there is no token \"%s\"", c->audit.token);
-	return 0;
+	return check_one_use(c, "audit", "", c->audit.token, c->audit.key, lines, err);
 }
 
 /* ---- profiles ---- */

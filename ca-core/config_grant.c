@@ -111,16 +111,21 @@ static bool pattern_matches(const char *pattern, const char *text)
 
 /* ---- what is refused, and what would not be ---- */
 
+static void list_texts(const struct ca_texts *texts, struct buf *out)
+{
+	for (size_t n = 0; n < texts->count && out->len < 200; n++)
+		buf_printf(out, "%s%s", out->len ? ", " : "", texts->items[n]);
+}
+
 static void list_granted(const struct ca_config *c, const char *identity, const struct ca_profile *profile,
-			 struct buf *out)
+			 bool common_names, struct buf *out)
 {
 	for (size_t i = 0; i < c->grant_count; i++) {
 		const struct ca_config_grant *g = &c->grants[i];
 		if (!is_for(g, identity, profile))
 			continue;
-		for (size_t n = 0; n < g->suffixes.count && out->len < 200; n++)
-			buf_printf(out, "%s%s", out->len ? ", " : "", g->suffixes.items[n]);
-		if (g->network_count && out->len < 200)
+		list_texts(common_names ? &g->common_names : &g->suffixes, out);
+		if (!common_names && g->network_count && out->len < 200)
 			buf_printf(out, "%s%zu networks", out->len ? ", " : "", g->network_count);
 	}
 }
@@ -129,7 +134,8 @@ static int not_granted(const struct ca_config *c, const char *identity, const st
 		       const char *member, const char *value, struct error *err)
 {
 	auto_buf allowed = BUF_INIT;
-	list_granted(c, identity, profile, &allowed);
+	list_granted(c, identity, profile, strcmp(member, "commonName") == 0 && !ca_kind_is_server(profile->kind),
+		     &allowed);
 	(void)err_set(err, ERR_NAME_NOT_ALLOWED, "no grant lets %s have %s under profile %s", identity, value,
 		      profile->name);
 	return err_about(err, member, value, allowed.len ? buf_text(&allowed) : "nothing under this profile");

@@ -96,7 +96,7 @@ static void print_profile(const struct ca_profile *p, struct buf *out)
 	flag(out, "profile", p->name, "uris", p->allow_uri);
 	number(out, "profile", p->name, "names-max", p->names_max);
 	text(out, "profile", p->name, "revocation", p->revocation_none ? "none" : "crl");
-	flag(out, "profile", p->name, "hold", p->allow_hold);
+	flag(out, "profile", p->name, "allow-hold", p->allow_hold);
 	flag(out, "profile", p->name, "internal", p->internal);
 	print_policies(p, out);
 }

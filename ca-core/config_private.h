@@ -24,6 +24,8 @@ void config_lines_free(struct config_lines *lines);
  * within a section or string, and replaces ${NAME} by the environment; each is refused here. ERR_CONFIG.
  * (config_scan.c) */
 int config_scan(struct bytes text, struct config_lines *lines, struct error *err);
+/* Comments of a text that config_scan took become blanks: libconfuse counts their lines wrong. (config_scan.c) */
+void config_blank_comments(struct buf *text);
 
 /* ERR_CONFIG "path:line: section "title": option: ...", at the option's line, else the section's. option and title
  * may be "". */

@@ -54,9 +54,12 @@ int config_get_number(const struct config_section *s, const char *option, unsign
 {
 	if (cfg_size(s->cfg, option) == 0)
 		return 0;
-	long value = cfg_getint(s->cfg, option);
-	if (value < (long)min || value > (long)max)
-		return config_bad(s, option, "%ld is not within %u to %u", value, min, max);
+	const char *text = cfg_getstr(s->cfg, option);
+	size_t digits = text ? strspn(text, "0123456789") : 0;
+	bool plain = digits >= 1 && digits <= 9 && !text[digits] && (text[0] != '0' || digits == 1);
+	unsigned long value = plain ? strtoul(text, NULL, 10) : 0;
+	if (!plain || value < min || value > max)
+		return config_bad(s, option, "%.32s is no whole number of %u to %u", text ? text : "", min, max);
 	*out = (unsigned)value;
 	return 0;
 }
@@ -134,7 +137,7 @@ __attribute__((format(printf, 2, 0))) static void on_error(cfg_t *cfg, const cha
 /* No defaults here: whether an option is given matters, and its default may depend on others. */
 #define TEXT(name) CFG_STR(name, NULL, CFGF_NODEFAULT)
 #define TEXTS(name) CFG_STR_LIST(name, NULL, CFGF_NODEFAULT)
-#define NUMBER(name) CFG_INT(name, 0, CFGF_NODEFAULT)
+#define NUMBER(name) TEXT(name) /* read by config_get_number: libconfuse takes 010 for eight */
 #define FLAG(name) CFG_BOOL(name, cfg_false, CFGF_NODEFAULT)
 #define TITLED (CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES)
 
@@ -154,7 +157,7 @@ static cfg_t *new_grammar(void)
 		TEXT("kind"),       TEXT("validation"),         TEXT("issuer"),           NUMBER("days"),
 		NUMBER("days-max"), NUMBER("backdate-seconds"), FLAG("key-encipherment"), FLAG("common-name"),
 		FLAG("wildcards"),  FLAG("addresses"),          FLAG("underscores"),      FLAG("mail"),
-		FLAG("uris"),       NUMBER("names-max"),        TEXT("revocation"),       FLAG("hold"),
+		FLAG("uris"),       NUMBER("names-max"),        TEXT("revocation"),       FLAG("allow-hold"),
 		FLAG("test"),       FLAG("internal"),           TEXTS("waivers"),         TEXTS("policies"),
 		CFG_END()
 	};

@@ -289,3 +289,18 @@ int config_scan(struct bytes text, struct config_lines *lines, struct error *err
 		return err_set(err, ERR_CONFIG, "%s:%d: the { here is never closed", lines->path, st.open_line);
 	return 0;
 }
+
+void config_blank_comments(struct buf *text)
+{
+	struct error ignored = ERR_INIT;
+	struct scanner s = { .path = "", .left = buf_bytes(text), .line = 1, .err = &ignored };
+	enum token token = TOKEN_END;
+	do {
+		size_t from = text->len - s.left.len;
+		(void)skip_blanks(&s);
+		for (size_t i = from; i < text->len - s.left.len; i++)
+			if (text->data[i] != '\n')
+				text->data[i] = ' ';
+		token = next_token(&s);
+	} while (token != TOKEN_END && token != TOKEN_BAD);
+}

@@ -131,7 +131,7 @@ static const char request_profiles[] =
 	"\tkind = \"client\"\n"
 	"\tissuer = \"issuing-1\"\n"
 	"\tdays = 90\n"
-	"\thold = true\n"
+	"\t# allow-hold = true        # certificateHold: suspended, and taken back\n"
 	"}\n\n"
 	"# Both sides of a connection between services.\n"
 	"profile \"peer\" {\n"

@@ -83,6 +83,8 @@ static int check_life(const struct ca_profile *p, struct error *err)
 	if (p->revocation_none && p->days_max > SHORT_LIVED_DAYS)
 		return wrong(p, err, "revocation none is for certificates of at most %d days (days-max is %u)",
 			     SHORT_LIVED_DAYS, p->days_max);
+	if (p->revocation_none && p->allow_hold)
+		return wrong(p, err, "what cannot be revoked cannot be held; allow-hold is false with revocation none");
 	return 0;
 }
 
