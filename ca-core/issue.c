@@ -41,6 +41,21 @@ static int parse_common_name(const struct message_issue *m, char common_name[65]
 	return 0;
 }
 
+/* A server's common name is one of its names, or absent; a client's is free, as far as a grant goes. */
+static int check_usable(const struct ca_issuance *i, const char *common_name, struct error *err)
+{
+	bool for_names = is_leaf_for_names(i->profile->kind), named = !common_name[0];
+	if (i->names.count == 0 && (!common_name[0] || for_names))
+		return err_set(err, ERR_BAD_NAME, "the request has no usable name");
+	for (size_t n = 0; n < i->names.count && !named; n++)
+		named = strcmp(i->names.items[n].text, common_name) == 0;
+	if (!for_names || !common_name[0] || (named && i->profile->common_name))
+		return 0;
+	(void)err_set(err, ERR_BAD_NAME, "under profile %s the common name is one of the names, or left out",
+		      i->profile->name);
+	return err_about(err, "commonName", common_name, "one of the names");
+}
+
 static int parse_idempotency_key(const struct message_issue *m, struct error *err)
 {
 	bool good = m->idempotency_key.len <= 128;
@@ -58,8 +73,8 @@ static int parse(struct ca_issuance *i, const struct message_issue *m, char comm
 	if (!i->profile || parse_names(i, m, err) || parse_common_name(m, common_name, err) ||
 	    parse_idempotency_key(m, err) || ca_key_parse(m->spki, &i->key, err))
 		return -1;
-	if (i->names.count == 0 && (!common_name[0] || is_leaf_for_names(i->profile->kind)))
-		return err_set(err, ERR_BAD_NAME, "the request has no usable name");
+	if (check_usable(i, common_name, err))
+		return -1;
 	i->spki = m->spki;
 	i->deadline_ms = m->deadline_ms;
 	memcpy(i->csr_hash, m->csr_hash, sizeof(i->csr_hash));
@@ -166,20 +181,8 @@ static int order(struct ca_issuance *i, const struct message_issue *m, const cha
 
 /* ---- policy: what the certificate will say ---- */
 
-/* A server's common name is one of its names, or absent; a client's is what the grant allows. */
 static int decide_subject(struct ca_issuance *i, const char *common_name, struct error *err)
 {
-	if (is_leaf_for_names(i->profile->kind) && common_name[0]) {
-		bool named = false;
-		for (size_t n = 0; n < i->names.count && !named; n++)
-			named = strcmp(i->names.items[n].text, common_name) == 0;
-		if (!i->profile->common_name || !named) {
-			(void)err_set(err, ERR_BAD_NAME,
-				      "under profile %s the common name is one of the names, or left out",
-				      i->profile->name);
-			return err_about(err, "commonName", common_name, "one of the names");
-		}
-	}
 	struct ca_subject subject = { 0 };
 	if (common_name[0])
 		subject.values[CA_ATTR_COMMON_NAME] = common_name;

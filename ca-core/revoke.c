@@ -135,7 +135,7 @@ static int decide_hold(struct change *c, struct error *err)
 	if (r->status == RECORD_REVOKED)
 		return refuse_state(err, r, "that is for good");
 	if (!profile || !profile->allow_hold)
-		return refuse_state(err, r, "its profile does not allow a hold; revoke it, or set hold there");
+		return refuse_state(err, r, "its profile does not allow a hold; revoke it, or set allow-hold there");
 	r->status = RECORD_HELD;
 	r->reason = REASON_CERTIFICATE_HOLD;
 	r->revoked_ms = c->now_ms;
