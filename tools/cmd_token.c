@@ -106,12 +106,13 @@ static int run_list(struct invocation *in)
 
 /* ---- keygen ---- */
 
-static int make_key(struct invocation *in, const struct ca_config_token *config, enum hsm_key_type type,
-		    const char *label)
+static int make_key(struct invocation *in, const struct ca_config *whole, const struct ca_config_token *config,
+		    enum hsm_key_type type, const char *label)
 {
 	struct error *err = &in->error;
+	/* The PIN's file is whose who started the server; the token's are its user's, and a new key's must be. */
 	auto_secret *pin = secret_get(config->pin, config->name, err);
-	if (!pin || use_softhsm_conf(config->softhsm_conf, err))
+	if (!pin || state_become_signer(whole, err) || use_softhsm_conf(config->softhsm_conf, err))
 		return -1;
 	auto_hsm_module *module = hsm_module_open(config->module, err);
 	if (!module)
@@ -152,7 +153,7 @@ static int run_keygen(struct invocation *in)
 		(void)err_set(&in->error, ERR_NOT_FOUND, "the configuration has no token \"%s\"", in->operands[0]);
 		return refuse(in);
 	}
-	return make_key(in, token, type, label) ? refuse(in) : 0;
+	return make_key(in, config, token, type, label) ? refuse(in) : 0;
 }
 
 /* ---- status ---- */
