@@ -122,37 +122,15 @@ int ca_crl_build(struct store_snapshot *snap, const struct ca_crl_plan *plan, st
 
 /* ---- checking ---- */
 
-static const EVP_MD *digest_of(enum ca_key_type type)
-{
-	switch (type) {
-	case CA_KEY_RSA:
-	case CA_KEY_P256:
-		return EVP_sha256();
-	case CA_KEY_P384:
-		return EVP_sha384();
-	case CA_KEY_P521:
-		return EVP_sha512();
-	case CA_KEY_ED25519:
-		break;
-	}
-	return NULL;
-}
-
 static int check_signature(const struct ca_issuer_info *info, const struct ca_crl *crl, struct error *err)
 {
 	struct ca_key key;
 	if (ca_key_parse(buf_bytes(&info->spki), &key, err))
 		return -1;
-	auto_evp_pkey *pkey = ca_key_evp(NULL, &key, err);
-	auto_evp_md_ctx *ctx = EVP_MD_CTX_new();
-	if (!pkey)
-		return -1;
-	if (!ctx || EVP_DigestVerifyInit(ctx, NULL, digest_of(key.type), NULL, pkey) != 1)
-		return err_openssl(err, ERR_INTERNAL, "cannot verify the revocation list of %s", info->name);
-	if (EVP_DigestVerify(ctx, crl->signature.data, crl->signature.len, crl->tbs.data, crl->tbs.len) != 1)
-		return err_openssl(err, ERR_INTEGRITY, "the signature of the revocation list of %s is wrong",
-				   info->name);
-	return 0;
+	int good = ca_key_verify(&key, ca_key_digest_bits(key.type), crl->tbs, crl->signature, err);
+	if (good)
+		return good > 0 ? 0 : -1;
+	return err_set(err, ERR_INTEGRITY, "the signature of the revocation list of %s is wrong", info->name);
 }
 
 static int same_entry(void *arg, const struct ca_crl_entry *expected, struct error *err)

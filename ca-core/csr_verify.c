@@ -1,11 +1,7 @@
 /* The signature of a request: by which algorithm, and whether its own key made it. */
 #include "ca-core/csr_private.h"
 
-#include <openssl/err.h>
-#include <pthread.h>
 #include <stdio.h>
-
-#include "base/ossl.h"
 
 /* ---- algorithms ---- */
 
@@ -88,39 +84,11 @@ int csr_read_algorithm(struct ca_csr *csr, struct bytes algorithm, struct error 
 
 /* ---- proof of possession ---- */
 
-/* Fetched once, read-only afterwards: OpenSSL 3.0 looks a digest up anew with each use of EVP_sha256(). */
-static struct {
-	EVP_MD *sha256, *sha384, *sha512;
-	pthread_once_t once;
-} digests = { .once = PTHREAD_ONCE_INIT };
-
-static void fetch_digests(void)
-{
-	digests.sha256 = EVP_MD_fetch(NULL, "SHA2-256", NULL);
-	digests.sha384 = EVP_MD_fetch(NULL, "SHA2-384", NULL);
-	digests.sha512 = EVP_MD_fetch(NULL, "SHA2-512", NULL);
-}
-
-static const EVP_MD *digest_of(unsigned bits)
-{
-	(void)pthread_once(&digests.once, fetch_digests);
-	if (bits == 0)
-		return NULL;
-	return bits == 256 ? digests.sha256 : bits == 384 ? digests.sha384 : digests.sha512;
-}
-
 int ca_csr_verify(const struct ca_csr *csr, struct error *err)
 {
-	auto_evp_pkey *pkey = ca_key_evp(NULL, &csr->key, err);
-	auto_evp_md_ctx *ctx = EVP_MD_CTX_new();
-	if (!pkey)
-		return -1;
-	if (!ctx || EVP_DigestVerifyInit(ctx, NULL, digest_of(csr->digest_bits), NULL, pkey) != 1)
-		return err_openssl(err, ERR_INTERNAL, "cannot verify a request's signature");
-	int good = EVP_DigestVerify(ctx, csr->signature.data, csr->signature.len, csr->info.data, csr->info.len);
-	ERR_clear_error();
-	if (good == 1)
-		return 0;
+	int good = ca_key_verify(&csr->key, csr->digest_bits, csr->info, csr->signature, err);
+	if (good)
+		return good > 0 ? 0 : -1;
 	return err_set(
 		err, ERR_BAD_SIGNATURE,
 		"the request's signature does not verify with its own key: it was changed, or made by another key");

@@ -1,7 +1,6 @@
-#include "ca-core/key.h"
+#include "ca-core/key_private.h"
 
 #include <openssl/core_names.h>
-#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/params.h>
 #include <pthread.h>
@@ -43,6 +42,15 @@ static void make_groups(void)
 {
 	for (size_t i = 0; i < CURVE_COUNT; i++)
 		groups[i] = EC_GROUP_new_by_curve_name(curves[i].nid);
+}
+
+const EC_GROUP *key_group(enum ca_key_type type)
+{
+	(void)pthread_once(&groups_once, make_groups);
+	for (size_t i = 0; i < CURVE_COUNT; i++)
+		if (curves[i].type == type)
+			return groups[i];
+	return NULL;
 }
 
 static int malformed(struct error *err, const char *why)
