@@ -54,6 +54,8 @@ json_t *json_parse(struct bytes text, struct error *err)
 
 json_t *json_text(struct bytes text)
 {
+	if (text.len == 0)
+		return json_string_nocheck(""); /* jansson takes no NULL, of whatever length */
 	if (text_is_utf8(text))
 		return json_stringn_nocheck((const char *)text.data, text.len);
 	auto_buf shown = BUF_INIT;
