@@ -24,7 +24,9 @@ OUT = os.path.join(HERE, "csr")
 def openssl(*arguments, config=None, subject="/CN=www.example.test"):
     """A request by the openssl command, as guides have people make it."""
     with tempfile.TemporaryDirectory() as folder:
-        command = ["openssl", "req", "-new", "-nodes", "-keyout", os.path.join(folder, "key"), "-subj", subject]
+        command = ["openssl", "req", "-new", "-nodes", "-keyout", os.path.join(folder, "key")]
+        if subject:
+            command += ["-subj", subject]
         if config:
             path = os.path.join(folder, "config")
             with open(path, "w", encoding="ascii") as file:
@@ -33,16 +35,23 @@ def openssl(*arguments, config=None, subject="/CN=www.example.test"):
         return subprocess.run([*command, *arguments], check=True, capture_output=True).stdout
 
 
-CHALLENGE = """[req]
+GUIDE = """[req]
 distinguished_name = dn
 attributes = attributes
+prompt = no
 [dn]
+C = DE
+ST = Berlin
+L = Berlin
+O = Example GmbH
+OU = IT
+CN = www.example.test
+emailAddress = admin@example.test
 [attributes]
 challengePassword = secret-of-the-sender
 unstructuredName = An optional company name
 """
 P256 = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
-GUIDE = "/C=DE/ST=Berlin/L=Berlin/O=Example GmbH/OU=IT/CN=www.example.test/emailAddress=admin@example.test"
 
 
 def with_extensions(*extensions, **more):
@@ -61,7 +70,7 @@ GOOD = {
     "p384": lambda: openssl("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384"),
     "p521": lambda: openssl("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-521"),
     "ed25519": lambda: openssl("-newkey", "ed25519"),
-    "guide": lambda: openssl(*P256, config=CHALLENGE, subject=GUIDE),
+    "guide": lambda: openssl(*P256, config=GUIDE, subject=None),
     "names": lambda: openssl(*P256, "-addext", "subjectAltName=DNS:a.test,DNS:*.b.test,IP:127.0.0.1,IP:::1"),
     "new_label": lambda: openssl(*P256, "-newhdr"),
     "crlf": lambda: openssl(*P256).replace(b"\n", b"\r\n"),
