@@ -207,7 +207,7 @@ static void add_listeners(struct main_loop *loop, const int *fds, size_t count, 
 
 static uint16_t port_of(int fd)
 {
-	struct sockaddr_storage address;
+	struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof(address);
 	if (getsockname(fd, (struct sockaddr *)&address, &len) != 0)
 		return 0;

@@ -271,12 +271,17 @@ static double cpu_s(void)
 	       (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
 }
 
+/* Of the sorted samples, in milliseconds. */
+static double percentile(const struct load *load, size_t count, size_t percent)
+{
+	size_t at = count * percent / 100;
+	return count ? load->samples_us[at] / 1e3 : 0;
+}
+
 static void report(struct load *load, double seconds, double cpu)
 {
 	size_t count = load->certificates < SAMPLES_MAX ? load->certificates : SAMPLES_MAX;
 	qsort(load->samples_us, count, sizeof(*load->samples_us), compare);
-	double p50 = count ? load->samples_us[count / 2] / 1e3 : 0,
-	       p99 = count ? load->samples_us[count * 99 / 100] / 1e3 : 0;
 	(void)printf(
 		"clients=%ld certificates=%zu errors=%zu seconds=%.3f rate=%.1f p50_ms=%.3f p99_ms=%.3f cpu_s=%.3f\n",
 		load->options.clients, load->certificates, load->errors, seconds, (double)load->certificates / seconds,

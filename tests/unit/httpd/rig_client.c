@@ -88,12 +88,12 @@ void client_read(struct client *c, bool head_only, struct reply *reply)
 	}
 	size_t head = (size_t)(end - in.data) + 4;
 	(void)snprintf(reply->head, sizeof(reply->head), "%.*s", (int)head, (const char *)in.data);
-	size_t body = (size_t)atol(reply_header(reply, "Content-Length"));
+	size_t body = strtoul(reply_header(reply, "Content-Length"), NULL, 10);
 	while (!head_only && in.len < head + body)
 		if (!read_some(c, &in))
 			return;
 	buf_add(&reply->body, in.data + head, in.len - head);
-	reply->status = atoi(reply->head + strlen("HTTP/1.1 "));
+	reply->status = (int)strtol(reply->head + strlen("HTTP/1.1 "), NULL, 10);
 }
 
 void reply_free(struct reply *reply)

@@ -1,5 +1,6 @@
 /* The files below published/, as clients and caches see them. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,9 +36,8 @@ static void publish_crl(int64_t this_s, int64_t next_s)
 
 static int max_age(const struct reply *reply)
 {
-	int age = -1;
-	(void)sscanf(reply_header(reply, "Cache-Control"), "public, max-age=%d", &age);
-	return age;
+	const char *control = reply_header(reply, "Cache-Control"), *start = "public, max-age=";
+	return strncmp(control, start, strlen(start)) == 0 ? (int)strtol(control + strlen(start), NULL, 10) : -1;
 }
 
 static void serves_each_kind_under_its_type_with_etag_and_date(void)
