@@ -285,7 +285,7 @@ static void report(struct load *load, double seconds, double cpu)
 	(void)printf(
 		"clients=%ld certificates=%zu errors=%zu seconds=%.3f rate=%.1f p50_ms=%.3f p99_ms=%.3f cpu_s=%.3f\n",
 		load->options.clients, load->certificates, load->errors, seconds, (double)load->certificates / seconds,
-		p50, p99, cpu);
+		percentile(load, count, 50), percentile(load, count, 99), cpu);
 }
 
 /* ---- start ---- */
