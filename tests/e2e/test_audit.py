@@ -115,7 +115,7 @@ def altered_whole_rest(lines):
         row = json.loads(lines[at])
         text = row["entry"]
         if not changed and '"certificate.issued"' in text:
-            text, changed = text.replace("admin", "mallet"), True
+            text, changed = text.replace("certificate.issued", "certificate.denied"), True
         before = hashlib.sha256(before + text.encode()).digest()
         row["entry"], row["hash"] = text, before.hex()
         lines[at] = json.dumps(row, separators=(",", ":")) + "\n"

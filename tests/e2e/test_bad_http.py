@@ -228,7 +228,7 @@ def json_that_is_none_gets_400(ca):
                  '{"reason": "superseded", "invalidityDate": "yesterday"}', '{"reason": "superseded", "extra": 1}'):
         answer = ca.admin.request("POST", path, body, content_type="application/json")
         refused(answer, 400, "bad-request")
-    equal(ca.admin.get(f"/api/v1/certificates/{serial}").json()["status"], "valid", "status afterwards")
+    equal(ca.admin.row(serial)["status"], "valid", "status afterwards")
 
 
 # ---- sizes ----
@@ -275,8 +275,7 @@ def chunked_bodies_work_up_to_the_cap(ca):
         data = REQUEST.encode() + b"\n" * size
         return iter([data[at:at + piece] for at in range(0, len(data), piece)])
 
-    answer = ca.admin.request("POST", ISSUE, chunks(0, 100), content_type="application/pkcs10",
-                              headers={"Transfer-Encoding": "chunked"})
+    answer = ca.admin.request("POST", ISSUE, chunks(0, 100), content_type="application/pkcs10")
     equal(answer.status, 201, "a chunked request")
     refused(ca.client().request("POST", ISSUE, chunks(70000), content_type="application/pkcs10"), 413, "too-large")
 
@@ -300,7 +299,7 @@ def ambiguous(*lines, body=""):
         with raw(ca) as connection:
             connection.send(head(*lines) + body)
             answer = connection.response()
-            expect(answer is None or 400 <= answer.status < 500 or answer.status == 501, f"{lines}: {answer}")
+            expect(answer is None or 400 <= answer.status < 500 or answer.status in (501, 505), f"{lines}: {answer}")
             if answer is not None:
                 # What follows on a connection whose framing is doubtful must not be believed.
                 expect(connection.closed(), "the connection goes on after ambiguous framing")

@@ -142,6 +142,7 @@ def a_full_disk_stops_issuing_and_nothing_else(ca):
     small = None
     try:
         small = CA(ca.env, "small", state=os.path.join(mount, "state"))
+        small.key = ca.key
         serials = [small.client().issue(request(small))[1] for _ in range(3)]
         fill = os.path.join(mount, "filler")
         filler(fill, 40 << 20)

@@ -54,7 +54,7 @@ def a_revoked_certificate_is_on_the_next_crl_with_its_reason(ca):
         equal(answer.status, 200, f"revocation for {reason}: {answer.text}")
         contains(answer.text, f"http://localhost:{ca.http_port}/crl/issuing-1.crl", "the answer")
         contains(wait_listed(ca, serial), shown, f"the entry for {reason}")
-        row = ca.admin.get(f"/api/v1/certificates/{serial}").json()
+        row = ca.admin.row(serial)
         equal((row["status"], row["reason"]), ("revoked", reason), "row")
 
 
@@ -80,18 +80,18 @@ def reasons_that_are_none_of_a_leafs_are_refused(ca):
         answer = ca.admin.revoke(serial, reason)
         expect(400 <= answer.status < 500, f"{reason!r}: {answer}")
         refused(answer, answer.status, "bad-request", "order-state")
-    equal(ca.admin.get(f"/api/v1/certificates/{serial}").json()["status"], "valid", "status")
+    equal(ca.admin.row(serial)["status"], "valid", "status")
 
 
 @tests.rule()
 def a_revoked_one_may_only_become_key_compromise(ca):
     serial = issue(ca)
     equal(ca.admin.revoke(serial, "superseded").status, 200, "revocation")
-    first = ca.admin.get(f"/api/v1/certificates/{serial}").json()["revokedAt"]
+    first = ca.admin.row(serial)["revokedAt"]
     answer = ca.admin.revoke(serial, "affiliationChanged")
     expect(400 <= answer.status < 500, f"another reason later: {answer}")
     equal(ca.admin.revoke(serial, "keyCompromise").status, 200, "keyCompromise later")
-    row = ca.admin.get(f"/api/v1/certificates/{serial}").json()
+    row = ca.admin.row(serial)
     equal((row["reason"], row["revokedAt"]), ("keyCompromise", first), "reason and time")
 
 
@@ -116,10 +116,10 @@ def a_held_certificate_can_come_back(ca):
     serial = issue(ca, "held-client", "client")
     ca.cli("cert", "hold", serial)
     contains(wait_listed(ca, serial), "Certificate Hold", "the entry")
-    equal(ca.admin.get(f"/api/v1/certificates/{serial}").json()["status"], "held", "status")
+    equal(ca.admin.row(serial)["status"], "held", "status")
     ca.cli("cert", "unhold", serial)
     wait_until(lambda: entry(ca, serial) is None, 15, "the end of the hold on the CRL")
-    equal(ca.admin.get(f"/api/v1/certificates/{serial}").json()["status"], "valid", "status")
+    equal(ca.admin.row(serial)["status"], "valid", "status")
     ca.cli("cert", "hold", serial)
     ca.cli("cert", "revoke", serial, "--reason", "keyCompromise")
     wait_until(lambda: "Key Compromise" in (entry(ca, serial) or ""), 15, "revocation of a held one")

@@ -111,6 +111,14 @@ class Client:
         expect(serial, f"Location {answer.headers['Location']!r}")
         return pem_blocks(answer.text), serial[1]
 
+    def row(self, serial):
+        """What the inventory says of one certificate."""
+        answer = self.get(f"/api/v1/certificates/{serial}")
+        equal(answer.status, 200, f"status of certificate {serial}")
+        rows = answer.json()["certificates"]
+        equal(len(rows), 1, "rows of one serial")
+        return rows[0]
+
     def revoke(self, serial, reason="superseded", **more):
         return self.post_json(f"/api/v1/certificates/{serial}/revoke", {"reason": reason, **more})
 
