@@ -64,6 +64,17 @@ static void addresses_of(unsigned port, bool everywhere, struct buf texts[2])
 	buf_printf(&texts[1], "%s:%u", everywhere ? "[::]" : "[::1]", port);
 }
 
+/* What the options made of it must be valid, or the file would be in the way of a second try. */
+static int create_valid_config(struct bytes text, struct error *err)
+{
+	if (file_create(STATE_CONFIG, text, 0644, err))
+		return -1;
+	auto_ca_config *config = ca_config_load(STATE_CONFIG, err);
+	if (!config)
+		(void)unlink(STATE_CONFIG);
+	return config ? 0 : -1;
+}
+
 static int write_config(const struct init *init, struct error *err)
 {
 	if (file_exists(STATE_CONFIG))
@@ -91,7 +102,7 @@ static int write_config(const struct init *init, struct error *err)
 	auto_buf text = BUF_INIT;
 	ca_config_write(&template, &text);
 	int result = text.failed ? err_set(err, ERR_INTERNAL, "no memory for the configuration")
-				 : file_create(STATE_CONFIG, buf_bytes(&text), 0644, err);
+				 : create_valid_config(buf_bytes(&text), err);
 	for (size_t i = 0; i < 2; i++) {
 		buf_free(&https[i]);
 		buf_free(&http[i]);
@@ -289,13 +300,20 @@ static int make_all(const struct init *init, struct error *err)
 {
 	static const char *const pins[] = { "token/root.pin", "token/root.so-pin", "token/issuing.pin",
 					    "token/issuing.so-pin" };
-	if (make_folders(err) || (init->softhsm && hsm_admin_make_softhsm(SOFTHSM_FOLDER, err)))
+	bool new = !file_exists(STATE_CONFIG);
+	if (make_folders(err) || write_config(init, err) ||
+	    (init->softhsm && hsm_admin_make_softhsm(SOFTHSM_FOLDER, err)))
 		return -1;
 	for (size_t i = 0; i < sizeof(pins) / sizeof(pins[0]); i++)
 		if (make_pin(pins[i], err))
 			return -1;
-	return init_tokens(init, err) || write_config(init, err) || found_and_close(init, err) || hand_over(err) ? -1
-														 : 0;
+	if (init_tokens(init, err)) {
+		/* Nothing is founded on it yet: another module may be named. */
+		if (new)
+			(void)unlink(STATE_CONFIG);
+		return -1;
+	}
+	return found_and_close(init, err) || hand_over(err) ? -1 : 0;
 }
 
 static void say(const struct invocation *in, bool new)

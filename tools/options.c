@@ -38,9 +38,9 @@ int refuse(struct invocation *in)
 		(void)fprintf(stderr, "%s: %s\n", err->member, err->value);
 	if (err->allowed[0])
 		(void)fprintf(stderr, "allowed: %s\n", err->allowed);
-	/* These happen here as well as in the server, and then their messages say what to do. */
-	bool general = err->code == ERR_CONFLICT || err->code == ERR_NOT_FOUND || err->code == ERR_INTEGRITY;
-	if (class->remedy[0] && !general)
+	/* The others happen here as well as in the server, and then their messages say what to do. */
+	bool policy = class->exit_status == 1 && err->code != ERR_CONFLICT && err->code != ERR_NOT_FOUND;
+	if (policy && class->remedy[0])
 		(void)fprintf(stderr, "hint: %s\n", class->remedy);
 	if (in->common.json)
 		refuse_json(err);
