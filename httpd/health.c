@@ -100,48 +100,56 @@ void health_ready(struct request *r)
 
 /* ---- metrics ---- */
 
-/* Prometheus text format 0.0.4: a TYPE line before the first sample of a family. */
-static void add_sample(struct buf *out, struct bytes *family, struct bytes name, uint64_t value)
+/* Of "family{label}" the family. */
+static struct bytes family_of(struct bytes name)
 {
 	const uint8_t *brace = name.len ? memchr(name.data, '{', name.len) : NULL;
-	struct bytes of = BYTES(name.data, brace ? (size_t)(brace - name.data) : name.len);
-	if (!bytes_equal(of, *family)) {
-		bool counter = of.len > 6 && memcmp(of.data + of.len - 6, "_total", 6) == 0;
-		buf_printf(out, "# TYPE %.*s %s\n", (int)of.len, (const char *)of.data, counter ? "counter" : "gauge");
-		*family = of;
-	}
+	return BYTES(name.data, brace ? (size_t)(brace - name.data) : name.len);
+}
+
+/* Prometheus text format 0.0.4: a TYPE line before the first sample of a family. */
+static void add_type(struct buf *out, struct bytes family)
+{
+	bool counter = family.len > 6 && memcmp(family.data + family.len - 6, "_total", 6) == 0;
+	buf_printf(out, "# TYPE %.*s %s\n", (int)family.len, (const char *)family.data, counter ? "counter" : "gauge");
+}
+
+static void add_sample(struct buf *out, struct bytes name, uint64_t value)
+{
 	buf_printf(out, "%.*s %llu\n", (int)name.len, (const char *)name.data, (unsigned long long)value);
+}
+
+static void add_single(struct buf *out, const char *name, uint64_t value)
+{
+	add_type(out, bytes_of(name));
+	add_sample(out, bytes_of(name), value);
 }
 
 static void add_own_samples(struct front *front, struct buf *out)
 {
-	struct bytes family = BYTES_NONE;
-	static const char *const classes[] = { NULL, "1xx", "2xx", "3xx", "4xx", "5xx" };
-	for (size_t i = 1; i < sizeof(classes) / sizeof(classes[0]); i++) {
-		char name[64];
-		(void)snprintf(name, sizeof(name), "chancery_http_answers_total{class=\"%s\"}", classes[i]);
-		add_sample(out, &family, bytes_of(name), atomic_load(&front->counters.answers[i]));
-		family = bytes_of("chancery_http_answers_total");
-	}
-	add_sample(out, &family, bytes_of("chancery_http_connections"), connections_count(&front->connections));
-	add_sample(out, &family, bytes_of("chancery_http_requests_active"), (uint64_t)atomic_load(&front->active));
-	add_sample(out, &family, bytes_of("chancery_http_slow_connections_total"),
-		   atomic_load(&front->counters.expired));
+	add_type(out, bytes_of("chancery_http_answers_total"));
+	for (size_t i = 1; i < sizeof(front->counters.answers) / sizeof(front->counters.answers[0]); i++)
+		buf_printf(out, "chancery_http_answers_total{class=\"%zuxx\"} %llu\n", i,
+			   (unsigned long long)atomic_load(&front->counters.answers[i]));
+	add_single(out, "chancery_http_connections", connections_count(&front->connections));
+	add_single(out, "chancery_http_requests_active", (uint64_t)atomic_load(&front->active));
+	add_single(out, "chancery_http_slow_connections_total", atomic_load(&front->counters.expired));
 }
 
-static void add_token_samples(const struct message_health *health, struct buf *out)
+/* The signer's counters come in its own order; the format wants a family in one piece. */
+static void add_counters(struct buf *out, const struct message_health *health)
 {
-	static const char *const families[] = { "chancery_token_up", "chancery_token_signatures_total" };
-	for (size_t f = 0; f < 2; f++) {
-		struct bytes family = BYTES_NONE;
-		for (uint32_t i = 0; i < health->token_count; i++) {
-			auto_buf name = BUF_INIT;
-			buf_printf(&name, "%s{token=\"%.*s\"}", families[f], (int)health->tokens[i].name.len,
-				   (const char *)health->tokens[i].name.data);
-			add_sample(out, &family, buf_bytes(&name),
-				   f ? health->tokens[i].signatures : bytes_are(health->tokens[i].state, "up"));
-			family = bytes_of(families[f]);
-		}
+	for (uint32_t i = 0; i < health->counter_count; i++) {
+		struct bytes family = family_of(health->counters[i].name);
+		bool first = true;
+		for (uint32_t k = 0; first && k < i; k++)
+			first = !bytes_equal(family_of(health->counters[k].name), family);
+		if (!first)
+			continue;
+		add_type(out, family);
+		for (uint32_t k = i; k < health->counter_count; k++)
+			if (bytes_equal(family_of(health->counters[k].name), family))
+				add_sample(out, health->counters[k].name, health->counters[k].value);
 	}
 }
 
@@ -149,17 +157,15 @@ static void metrics_known(struct request *r)
 {
 	struct message_health health;
 	struct error err = ERR_INIT;
-	struct bytes family = BYTES_NONE;
 	auto_buf content = BUF_INIT;
-	bool up = read_health(r, &health, &err) == 0;
-	add_sample(&content, &family, bytes_of("chancery_signer_up"), up);
-	add_sample(&content, &family, bytes_of("chancery_ready"), health.ready);
+	add_single(&content, "chancery_signer_up", read_health(r, &health, &err) == 0);
+	add_single(&content, "chancery_ready", health.ready);
 	add_own_samples(r->front, &content);
-	add_token_samples(&health, &content);
-	if (up)
-		add_sample(&content, &family, bytes_of("chancery_certificates"), health.certificates);
-	for (uint32_t i = 0; i < health.counter_count; i++)
-		add_sample(&content, &family, health.counters[i].name, health.counters[i].value);
+	add_type(&content, bytes_of("chancery_token_up"));
+	for (uint32_t i = 0; i < health.token_count; i++)
+		buf_printf(&content, "chancery_token_up{token=\"%.*s\"} %d\n", (int)health.tokens[i].name.len,
+			   (const char *)health.tokens[i].name.data, bytes_are(health.tokens[i].state, "up"));
+	add_counters(&content, &health);
 	request_reply(r, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", &content);
 }
 

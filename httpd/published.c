@@ -21,6 +21,7 @@
 #define NAME_MAX_LEN 200
 #define KEPT_MAX 128
 #define CHAIN_FILE_MAX ((size_t)64 << 10)
+#define CHAIN_LOOK_MS 1000
 
 /* A file as it was when it was last looked into. */
 struct kept {
@@ -28,6 +29,7 @@ struct kept {
 	struct stat file;
 	struct published_facts facts;
 	struct buf content; /* of chains alone */
+	int64_t looked_ms;  /* of chains: CLOCK_MONOTONIC */
 };
 
 struct published {
@@ -179,6 +181,29 @@ int published_open(struct published *p, const char *name, int *fd, struct publis
 	return 0;
 }
 
+/* With the lock held. An issuer's name is a generation of its key: the chain under it hardly ever
+ * changes, and looking once a second is enough. */
+static int read_chain(struct published *p, const char *name, const char *path, struct kept **kept, struct error *err)
+{
+	int64_t now_ms = clock_monotonic_ms();
+	*kept = find_kept(p, name);
+	if (*kept && now_ms - (*kept)->looked_ms < CHAIN_LOOK_MS)
+		return 0;
+	struct stat file;
+	if (stat(path, &file) != 0)
+		return err_errno(err, ERR_INTERNAL, "the chain of an issuer, %s, is not published", path);
+	if (!*kept || !is_same_file(&(*kept)->file, &file)) {
+		*kept = place_for(p, name);
+		(*kept)->file = file;
+		if (file_read(path, CHAIN_FILE_MAX, &(*kept)->content, err) != 0) {
+			(*kept)->name[0] = '\0';
+			return -1;
+		}
+	}
+	(*kept)->looked_ms = now_ms;
+	return 0;
+}
+
 int published_chain(struct published *p, struct bytes issuer, struct buf *out, struct error *err)
 {
 	/* Kept under a name that no published file has. */
@@ -186,20 +211,11 @@ int published_chain(struct published *p, struct bytes issuer, struct buf *out, s
 	int shown = (int)(issuer.len < 100 ? issuer.len : 100);
 	(void)snprintf(name, sizeof(name), "chain:%.*s", shown, (const char *)issuer.data);
 	(void)snprintf(path, sizeof(path), ROOT "ca/%.*s/chain.pem", shown, (const char *)issuer.data);
-	struct stat file;
-	if (stat(path, &file) != 0)
-		return err_errno(err, ERR_INTERNAL, "the chain of issuer %.*s is not published", shown,
-				 (const char *)issuer.data);
+	struct kept *kept = NULL;
 	(void)pthread_mutex_lock(&p->lock);
-	struct kept *known = find_kept(p, name);
-	int result = 0;
-	if (!known || known->content.len == 0 || !is_same_file(&known->file, &file)) {
-		known = place_for(p, name);
-		known->file = file;
-		result = file_read(path, CHAIN_FILE_MAX, &known->content, err);
-	}
+	int result = read_chain(p, name, path, &kept, err);
 	if (result == 0)
-		buf_add_bytes(out, buf_bytes(&known->content));
+		buf_add_bytes(out, buf_bytes(&kept->content));
 	(void)pthread_mutex_unlock(&p->lock);
 	return result;
 }

@@ -218,7 +218,8 @@ static void tells_its_health_and_counters(void)
 	check_status(rig, "GET", "/healthz", "", "", 200, "\"store\":{\"state\":\"up\"},\"warnings\":[]}");
 	check_status(rig, "GET", "/metrics", "", "", 200,
 		     "\nchancery_certificates_issued_total{profile=\"client\"} 3\n");
-	check_status(rig, "GET", "/metrics", "", "", 200, "# TYPE chancery_token_up gauge\n");
+	check_status(rig, "GET", "/metrics", "", "", 200,
+		     "# TYPE chancery_token_up gauge\nchancery_token_up{token=\"issuing\"} 1\n");
 	rig_stop(rig);
 }
 
