@@ -101,37 +101,6 @@ static int read_spki(struct hsm_key *k, CK_OBJECT_HANDLE private_object, struct 
 	return spki_of(k, found == 1 ? public_objects[0] : private_object, type, err);
 }
 
-/* ---- the copy that signs ----
- * A copy in the session spares some modules a look at their storage for each signature
- * (SoftHSM2: a fifth of the cost of P-256). It lives in the anchor session, so it ends with the
- * login, and is only taken where it is guarded as well as the original. */
-
-static CK_OBJECT_HANDLE copy_to_session(struct hsm_token *t, CK_OBJECT_HANDLE object)
-{
-	CK_BBOOL no = CK_FALSE;
-	CK_ATTRIBUTE template = HSM_ATTRIBUTE(CKA_TOKEN, &no, sizeof(no));
-	CK_OBJECT_HANDLE copy = CK_INVALID_HANDLE;
-	pthread_mutex_lock(&t->lock);
-	CK_RV rv = p11_call(t->fn, C_CopyObject, t->anchor, object, &template, 1, &copy);
-	pthread_mutex_unlock(&t->lock);
-	if (rv != CKR_OK)
-		return CK_INVALID_HANDLE;
-	bool guarded = hsm_object_flag(t, copy, CKA_TOKEN) == 0 && hsm_object_flag(t, copy, CKA_PRIVATE) == 1 &&
-		       hsm_object_flag(t, copy, CKA_SENSITIVE) == 1 && hsm_object_flag(t, copy, CKA_EXTRACTABLE) == 0 &&
-		       hsm_object_flag(t, copy, CKA_SIGN) == 1;
-	if (guarded)
-		return copy;
-	hsm_object_destroy(t, copy);
-	return CK_INVALID_HANDLE;
-}
-
-static void sign_by(struct hsm_key *k, CK_OBJECT_HANDLE object)
-{
-	CK_OBJECT_HANDLE copy = copy_to_session(k->token, object);
-	atomic_store(&k->copied, copy != CK_INVALID_HANDLE);
-	atomic_store(&k->signing, copy != CK_INVALID_HANDLE ? copy : object);
-}
-
 /* ---- the struct ---- */
 
 static int read_names(struct hsm_key *k, CK_OBJECT_HANDLE object, struct error *err)
@@ -165,7 +134,6 @@ static int fill(struct hsm_key *k, CK_OBJECT_HANDLE object, struct error *err)
 		return err_set(err, ERR_CONFIG, "the key %s may not sign (CKA_SIGN is false)", k->uri);
 	if (hsm_object_flag(k->token, object, CKA_EXTRACTABLE) == 1 || hsm_object_flag(k->token, object, CKA_SENSITIVE) == 0)
 		log_warn("token key is not guarded: it is extractable or not sensitive", KV("key", k->uri));
-	sign_by(k, object);
 	return 0;
 }
 
@@ -177,6 +145,8 @@ struct hsm_key *hsm_key_new(struct hsm_token *t, CK_OBJECT_HANDLE object, struct
 		return NULL;
 	}
 	k->token = t;
+	k->generation = atomic_load(&t->generation);
+	k->object = object;
 	pthread_mutex_init(&k->lock, NULL);
 	if (fill(k, object, err)) {
 		hsm_key_free(k);
@@ -237,8 +207,6 @@ int hsm_key_destroy(struct hsm_key *k, struct error *err)
 {
 	if (hsm_key_destroy_objects(k->token, buf_bytes(&k->id), err))
 		return -1;
-	if (atomic_exchange(&k->copied, false))
-		hsm_object_destroy(k->token, atomic_exchange(&k->signing, CK_INVALID_HANDLE));
 	log_info("token key destroyed", KV("key", k->uri));
 	return 0;
 }
@@ -247,8 +215,6 @@ void hsm_key_free(struct hsm_key *k)
 {
 	if (!k)
 		return;
-	if (k->copied)
-		hsm_object_destroy(k->token, k->signing);
 	pthread_mutex_destroy(&k->lock);
 	buf_free(&k->id);
 	buf_free(&k->spki);
@@ -284,20 +250,30 @@ struct hsm_token *hsm_key_token(const struct hsm_key *k)
 /* ---- signing ---- */
 
 /* Handles end with a login, or when the token was away. One thread looks for the key; those
- * that come with the same stale handle take what it found. True where there is another handle. */
-static bool find_again(struct hsm_key *k, CK_OBJECT_HANDLE stale)
+ * that come with the same stale handle take what it found. */
+static int find_again(struct hsm_key *k, CK_OBJECT_HANDLE stale, struct error *err)
 {
-	struct error ignored = ERR_INIT; /* the caller reports that the handle is invalid */
+	struct hsm_token *t = k->token;
 	CK_OBJECT_HANDLE objects[2];
 	pthread_mutex_lock(&k->lock);
-	bool found = atomic_load(&k->signing) != stale;
-	if (!found && find_by_id(k->token, CKO_PRIVATE_KEY, buf_bytes(&k->id), objects, &ignored) == 1) {
-		sign_by(k, objects[0]);
-		found = true;
-		log_info("token key found again", KV("key", k->uri));
+	unsigned generation = atomic_load(&t->generation);
+	bool found = atomic_load(&k->object) != stale && atomic_load(&k->generation) == generation;
+	if (!found) {
+		int count = find_by_id(t, CKO_PRIVATE_KEY, buf_bytes(&k->id), objects, err);
+		found = count == 1;
+		if (count == 0)
+			(void)err_set(err, ERR_TOKEN_UNAVAILABLE, "token %s has the key %s no more", t->name.token, k->uri);
+		else if (count > 1)
+			(void)err_set(err, ERR_TOKEN_UNAVAILABLE, "token %s has several keys of the id of %s",
+				      t->name.token, k->uri);
+		if (found) {
+			atomic_store(&k->object, objects[0]);
+			atomic_store(&k->generation, generation);
+			log_info("token key found again", KV("key", k->uri));
+		}
 	}
 	pthread_mutex_unlock(&k->lock);
-	return found;
+	return found ? 0 : -1;
 }
 
 struct request {
@@ -305,14 +281,16 @@ struct request {
 	struct bytes input;
 	uint8_t signature[SIGNATURE_MAX];
 	CK_ULONG signature_len;
-	const char *call; /* the one that failed */
+	CK_OBJECT_HANDLE object; /* that was tried */
+	const char *call;        /* that gave rv */
+	CK_RV rv;
 };
 
-static CK_RV sign_with(struct hsm_token *t, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, struct request *r)
+static CK_RV sign_with(struct hsm_token *t, CK_SESSION_HANDLE session, struct request *r)
 {
 	r->signature_len = sizeof(r->signature);
 	r->call = "C_SignInit";
-	CK_RV rv = p11_call(t->fn, C_SignInit, session, &r->mechanism, object);
+	CK_RV rv = p11_call(t->fn, C_SignInit, session, &r->mechanism, r->object);
 	if (rv != CKR_OK)
 		return rv;
 	r->call = "C_Sign";
@@ -322,38 +300,66 @@ static CK_RV sign_with(struct hsm_token *t, CK_SESSION_HANDLE session, CK_OBJECT
 }
 
 /* A C_SignInit that was refused for its arguments or its key leaves nothing open in the session. */
-static bool is_broken(CK_RV rv, const struct request *r)
+static bool is_broken(const struct request *r)
 {
-	enum hsm_ckr_class class = hsm_ckr_class(rv);
+	enum hsm_ckr_class class = hsm_ckr_class(r->rv);
 	if (class == HSM_CKR_OK)
 		return false;
 	return strcmp(r->call, "C_SignInit") != 0 || (class != HSM_CKR_ARGUMENT && class != HSM_CKR_HANDLE);
+}
+
+/* One try, inside the module's gate: while it is held the token's handles stay what they are. */
+static int try_to_sign(struct hsm_key *k, struct request *r, struct error *err)
+{
+	struct hsm_token *t = k->token;
+	CK_SESSION_HANDLE session;
+	r->rv = CKR_KEY_HANDLE_INVALID;
+	r->call = "C_SignInit";
+	r->object = CK_INVALID_HANDLE;
+	if (atomic_load(&k->generation) != atomic_load(&t->generation))
+		return 0;
+	r->object = atomic_load(&k->object);
+	if (hsm_pool_take(&t->pool, &session, err))
+		return -1;
+	r->rv = sign_with(t, session, r);
+	hsm_pool_give(&t->pool, session, is_broken(r));
+	return 0;
+}
+
+static int enter_and_try(struct hsm_key *k, struct request *r, struct error *err)
+{
+	pthread_rwlock_rdlock(&k->token->module->gate);
+	int tried = try_to_sign(k, r, err);
+	pthread_rwlock_unlock(&k->token->module->gate);
+	if (tried)
+		hsm_token_saw(k->token, CKR_SESSION_HANDLE_INVALID);
+	return tried;
 }
 
 int hsm_key_sign_raw(struct hsm_key *k, unsigned long mechanism, const void *parameter, size_t parameter_len,
 		     struct bytes input, struct buf *signature, struct error *err)
 {
 	struct hsm_token *t = k->token;
-	if (atomic_load_explicit(&k->copied, memory_order_relaxed) && hsm_token_watch(t, err))
-		return -1;
 	struct request r;
 	r.mechanism = (CK_MECHANISM){ mechanism, (void *)(uintptr_t)parameter, parameter_len };
 	r.input = input;
-	CK_SESSION_HANDLE session;
-	if (hsm_pool_take(&t->pool, &session, err)) {
-		hsm_token_saw(t, CKR_SESSION_HANDLE_INVALID);
+	if (hsm_token_ready(t, err) || enter_and_try(k, &r, err))
 		return -1;
+	if (hsm_ckr_class(r.rv) == HSM_CKR_HANDLE) {
+		struct error missing = ERR_INIT;
+		if (find_again(k, r.object, &missing)) {
+			hsm_token_saw(t, r.rv);
+			*err = missing;
+			return -1;
+		}
+		if (enter_and_try(k, &r, err))
+			return -1;
 	}
-	CK_OBJECT_HANDLE object = atomic_load(&k->signing);
-	CK_RV rv = sign_with(t, session, object, &r);
-	if (hsm_ckr_class(rv) == HSM_CKR_HANDLE && find_again(k, object))
-		rv = sign_with(t, session, atomic_load(&k->signing), &r);
-	hsm_pool_give(&t->pool, session, is_broken(rv, &r));
-	hsm_token_saw(t, rv);
-	if (rv != CKR_OK) {
-		(void)hsm_ckr_error(err, r.call, rv);
+	hsm_token_saw(t, r.rv);
+	if (r.rv != CKR_OK) {
+		(void)hsm_ckr_error(err, r.call, r.rv);
 		return err_wrap(err, ERR_TOKEN_UNAVAILABLE, "token %s does not sign: %s (0x%lx) to %s", t->name.token,
-				hsm_ckr_name(rv), rv, r.call);
+				hsm_ckr_name(r.rv), r.rv, r.call);
 	}
 	atomic_fetch_add_explicit(&t->signatures, 1, memory_order_relaxed);
 	buf_add(signature, r.signature, r.signature_len);

@@ -77,10 +77,10 @@ static CK_RV generate_pair(struct generation *g, struct bytes ec_params)
 							    CKM_EC_KEY_PAIR_GEN,
 				   NULL, 0 };
 	struct hsm_token *t = g->token;
-	pthread_mutex_lock(&t->lock);
+	hsm_token_lock(t);
 	CK_RV rv = p11_call(t->fn, C_GenerateKeyPair, t->anchor, &mechanism, public_half, public_count, private_half,
 			    private_count, &g->public_object, &g->private_object);
-	pthread_mutex_unlock(&t->lock);
+	hsm_token_unlock(t);
 	return rv;
 }
 

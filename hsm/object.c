@@ -36,14 +36,14 @@ int hsm_objects_find(struct hsm_token *t, const CK_ATTRIBUTE *match, size_t coun
 {
 	size_t found = 0;
 	const char *call = "C_FindObjectsInit";
-	pthread_mutex_lock(&t->lock);
+	hsm_token_lock(t);
 	CK_RV rv = find_init(t, match, count);
 	if (rv == CKR_OK) {
 		call = "C_FindObjects";
 		rv = find_all(t, out, max, &found);
 		(void)p11_call(t->fn, C_FindObjectsFinal, t->anchor);
 	}
-	pthread_mutex_unlock(&t->lock);
+	hsm_token_unlock(t);
 	return rv == CKR_OK ? (int)found : hsm_ckr_error(err, call, rv);
 }
 
@@ -55,9 +55,9 @@ int hsm_object_bytes(struct hsm_token *t, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_
 	if (!room)
 		return err_set(err, ERR_INTERNAL, "no memory for an attribute");
 	CK_ATTRIBUTE attribute = { type, room, max };
-	pthread_mutex_lock(&t->lock);
+	hsm_token_lock(t);
 	CK_RV rv = p11_call(t->fn, C_GetAttributeValue, t->anchor, object, &attribute, 1);
-	pthread_mutex_unlock(&t->lock);
+	hsm_token_unlock(t);
 	/* A module that wrote past its room says so at best; one that claims so is not believed. */
 	bool good = rv == CKR_OK && attribute.ulValueLen <= max;
 	out->len = before + (good ? attribute.ulValueLen : 0);
@@ -89,7 +89,7 @@ int hsm_object_number(struct hsm_token *t, CK_OBJECT_HANDLE object, CK_ATTRIBUTE
 
 void hsm_object_destroy(struct hsm_token *t, CK_OBJECT_HANDLE object)
 {
-	pthread_mutex_lock(&t->lock);
+	hsm_token_lock(t);
 	(void)p11_call(t->fn, C_DestroyObject, t->anchor, object);
-	pthread_mutex_unlock(&t->lock);
+	hsm_token_unlock(t);
 }

@@ -25,11 +25,30 @@
 		p11_rv_;                                 \
 	})
 
+/* ---- module.c ---- */
+#define HSM_TOKENS_MAX 16
+
 struct hsm_module {
 	void *object; /* of dlopen */
 	CK_FUNCTION_LIST_PTR fn;
 	char *path;
+	/* Held for reading by whoever is inside the module, for writing by a restart. Taken after a
+	 * token's lock, never twice by one thread. */
+	pthread_rwlock_t gate;
+	pthread_mutex_t lock; /* guards the list */
+	struct hsm_token *tokens[HSM_TOKENS_MAX];
+	size_t token_count;
 };
+
+/* C_Finalize and C_Initialize, then hsm_token_reopen for each token: the one cure where a
+ * module does not see that its token came back. It ends every session and login of the module,
+ * so only where all of its tokens are down; otherwise, or when someone stays inside for more
+ * than HSM_RESTART_WAIT_MS, ERR_TOKEN_UNAVAILABLE and nothing was done. */
+int hsm_module_restart(struct hsm_module *m, struct error *err);
+#define HSM_RESTART_WAIT_MS 1000
+/* ERR_CONFIG past HSM_TOKENS_MAX. */
+int hsm_module_add(struct hsm_module *m, struct hsm_token *t, struct error *err);
+void hsm_module_remove(struct hsm_module *m, const struct hsm_token *t);
 
 /* ---- session.c: sessions for signing ---- */
 struct hsm_pool {
@@ -48,6 +67,8 @@ struct hsm_pool {
 
 int hsm_pool_init(struct hsm_pool *pool, CK_FUNCTION_LIST_PTR fn, CK_SLOT_ID slot, size_t max, struct error *err);
 void hsm_pool_close(struct hsm_pool *pool); /* nothing may be lent */
+/* The module has ended all sessions, none of them lent: the pool begins anew. */
+void hsm_pool_forget(struct hsm_pool *pool, CK_SLOT_ID slot);
 /* Lends a session to the calling thread; waits at most HSM_POOL_WAIT_MS. ERR_TOKEN_UNAVAILABLE. */
 int hsm_pool_take(struct hsm_pool *pool, CK_SESSION_HANDLE *session, struct error *err);
 /* Gives it back. A broken one (it saw an error that may have left an operation open in it, or
@@ -56,27 +77,34 @@ void hsm_pool_give(struct hsm_pool *pool, CK_SESSION_HANDLE session, bool broken
 
 /* ---- token.c ---- */
 struct hsm_token {
+	struct hsm_module *module;
 	CK_FUNCTION_LIST_PTR fn; /* the module's */
-	CK_SLOT_ID slot;
+	CK_SLOT_ID slot;         /* guarded, as is anchor, by lock and the module's gate */
 	struct hsm_uri name; /* token, manufacturer, serial, model: the head of its keys' URIs */
 	struct secret *pin;  /* or NULL */
-	pthread_mutex_t lock; /* guards anchor, what is done with it, and pin_refused */
+	pthread_mutex_t lock; /* guards what is done with the anchor session, and pin_refused */
 	CK_SESSION_HANDLE anchor;
 	bool pin_refused;
 	struct hsm_pool pool;
 	atomic_int state; /* enum hsm_token_state */
 	_Atomic int64_t probed_ms;
+	atomic_uint generation; /* of handles: one more with each reopening */
 	_Atomic uint64_t signatures;
 };
 
 /* After a call that used the token: success makes it up. A failure that is the token's asks
  * the token how it is: degraded where it answers, down where not. */
 void hsm_token_saw(struct hsm_token *t, CK_RV rv);
-/* For keys that sign by a copy in the session, which some modules serve even when the token
- * has gone: probes where the last look is more than HSM_WATCH_MS old or the token was down.
- * ERR_TOKEN_UNAVAILABLE where it is not there. */
-int hsm_token_watch(struct hsm_token *t, struct error *err);
-#define HSM_WATCH_MS 100
+/* Before signing: a token that is down is not asked by each who comes, but looked at every
+ * HSM_LOOK_MS by one of them. ERR_TOKEN_UNAVAILABLE where it is down. */
+int hsm_token_ready(struct hsm_token *t, struct error *err);
+#define HSM_LOOK_MS 500
+/* The anchor session and its lock, for what is not signing. */
+void hsm_token_lock(struct hsm_token *t);
+void hsm_token_unlock(struct hsm_token *t);
+/* For hsm_module_restart, inside the gate: looks for the token's slot, opens the anchor
+ * session, logs in. Keys are found again when they are next used. */
+void hsm_token_reopen(struct hsm_token *t);
 
 /* ---- object.c: looking at objects, all through the anchor session ---- */
 /* Handles of at most max objects that match; returns how many match (at most max), or -1. */
@@ -99,9 +127,9 @@ struct hsm_key {
 	enum hsm_key_type type;
 	struct buf id, spki;
 	char *uri;
-	pthread_mutex_t lock;             /* one thread looks for the key anew */
-	_Atomic CK_OBJECT_HANDLE signing; /* the object that signs: the token's, or its copy in the session */
-	atomic_bool copied;
+	pthread_mutex_t lock; /* one thread looks for the key anew */
+	_Atomic CK_OBJECT_HANDLE object;
+	atomic_uint generation; /* the token's, when object was found; written after object */
 };
 
 /* The struct of a private key object in the token, with its public half read. */

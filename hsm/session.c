@@ -54,6 +54,14 @@ void hsm_pool_close(struct hsm_pool *pool)
 	*pool = (struct hsm_pool){ 0 };
 }
 
+void hsm_pool_forget(struct hsm_pool *pool, CK_SLOT_ID slot)
+{
+	pthread_mutex_lock(&pool->lock);
+	pool->idle_count = pool->broken_count = pool->open = 0;
+	pool->slot = slot;
+	pthread_mutex_unlock(&pool->lock);
+}
+
 /* Under the lock, which is let go while the token opens a session. Returns 1 with a session,
  * 0 where the token has no more sessions but the pool has some: wait for one; or -1. */
 static int open_another(struct hsm_pool *pool, CK_SESSION_HANDLE *session, struct error *err)

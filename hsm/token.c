@@ -52,7 +52,8 @@ static int read_info(struct hsm_module *m, CK_SLOT_ID slot, struct hsm_token_inf
 	return 0;
 }
 
-int hsm_module_tokens(struct hsm_module *m, struct hsm_token_info *out, size_t max, struct error *err)
+/* Inside the gate. */
+static int list_tokens(struct hsm_module *m, struct hsm_token_info *out, size_t max, struct error *err)
 {
 	CK_SLOT_ID slots[SLOTS_MAX];
 	CK_ULONG count;
@@ -68,6 +69,26 @@ int hsm_module_tokens(struct hsm_module *m, struct hsm_token_info *out, size_t m
 		found++;
 	}
 	return found;
+}
+
+int hsm_module_tokens(struct hsm_module *m, struct hsm_token_info *out, size_t max, struct error *err)
+{
+	pthread_rwlock_rdlock(&m->gate);
+	int count = list_tokens(m, out, max, err);
+	pthread_rwlock_unlock(&m->gate);
+	return count;
+}
+
+void hsm_token_lock(struct hsm_token *t)
+{
+	pthread_mutex_lock(&t->lock);
+	pthread_rwlock_rdlock(&t->module->gate);
+}
+
+void hsm_token_unlock(struct hsm_token *t)
+{
+	pthread_rwlock_unlock(&t->module->gate);
+	pthread_mutex_unlock(&t->lock);
 }
 
 /* ---- state ---- */
@@ -152,24 +173,50 @@ static CK_RV ask(struct hsm_token *t, struct error *err)
 	return CKR_OK;
 }
 
-/* Asks; afterwards the state is `well` or down. */
+/* Asks; afterwards the state is `well` or down (or the PIN was refused). */
 static int examine(struct hsm_token *t, enum hsm_token_state well, CK_RV cause, struct error *err)
 {
-	pthread_mutex_lock(&t->lock);
+	hsm_token_lock(t);
 	CK_RV rv = ask(t, err);
 	bool refused = t->pin_refused;
-	pthread_mutex_unlock(&t->lock);
+	hsm_token_unlock(t);
 	atomic_store(&t->probed_ms, clock_monotonic_ms());
 	if (!refused)
 		set_state(t, rv == CKR_OK ? well : HSM_TOKEN_DOWN, rv == CKR_OK ? cause : rv);
 	return rv == CKR_OK ? 0 : -1;
 }
 
+/* The other tokens of a module whose one token is down are looked at before they are taken for well. */
+static void examine_others(struct hsm_token *t)
+{
+	struct hsm_token *others[HSM_TOKENS_MAX];
+	struct hsm_module *m = t->module;
+	pthread_mutex_lock(&m->lock);
+	size_t count = m->token_count;
+	memcpy(others, m->tokens, sizeof(others));
+	pthread_mutex_unlock(&m->lock);
+	for (size_t i = 0; i < count; i++) {
+		struct error ignored = ERR_INIT; /* its own state says it */
+		if (others[i] != t && hsm_token_state(others[i]) == HSM_TOKEN_UP)
+			(void)examine(others[i], HSM_TOKEN_UP, CKR_OK, &ignored);
+	}
+}
+
 int hsm_token_probe(struct hsm_token *t, struct error *err)
 {
 	/* That the token answers does not prove that it signs: a degraded one stays so until it does. */
 	enum hsm_token_state well = hsm_token_state(t) == HSM_TOKEN_DEGRADED ? HSM_TOKEN_DEGRADED : HSM_TOKEN_UP;
-	return examine(t, well, CKR_OK, err);
+	if (examine(t, well, CKR_OK, err) == 0)
+		return 0;
+	if (hsm_token_state(t) != HSM_TOKEN_DOWN)
+		return -1;
+	examine_others(t);
+	struct error restarting = ERR_INIT; /* why the token is down says more than why it stays so */
+	if (hsm_module_restart(t->module, &restarting)) {
+		log_debug("module not restarted", KV("token", t->name.token), KV("why", restarting.message));
+		return -1;
+	}
+	return hsm_token_state(t) == HSM_TOKEN_UP ? 0 : -1;
 }
 
 void hsm_token_saw(struct hsm_token *t, CK_RV rv)
@@ -183,17 +230,16 @@ void hsm_token_saw(struct hsm_token *t, CK_RV rv)
 	}
 }
 
-int hsm_token_watch(struct hsm_token *t, struct error *err)
+int hsm_token_ready(struct hsm_token *t, struct error *err)
 {
-	int64_t now = clock_monotonic_ms();
-	int64_t probed = atomic_load_explicit(&t->probed_ms, memory_order_relaxed);
-	bool down = hsm_token_state(t) == HSM_TOKEN_DOWN;
-	if (!down && now - probed < HSM_WATCH_MS)
+	enum hsm_token_state state = hsm_token_state(t);
+	if (state != HSM_TOKEN_DOWN && state != HSM_TOKEN_PIN_REFUSED)
 		return 0;
-	/* One thread looks; the others go on with what is known. */
-	if (!down && !atomic_compare_exchange_strong(&t->probed_ms, &probed, now))
-		return 0;
-	return hsm_token_probe(t, err);
+	int64_t now = clock_monotonic_ms(), probed = atomic_load(&t->probed_ms);
+	if (state == HSM_TOKEN_DOWN && now - probed >= HSM_LOOK_MS &&
+	    atomic_compare_exchange_strong(&t->probed_ms, &probed, now))
+		return hsm_token_probe(t, err);
+	return err_set(err, ERR_TOKEN_UNAVAILABLE, "token %s is %s", t->name.token, hsm_token_state_name(state));
 }
 
 const char *hsm_token_label(const struct hsm_token *t)
@@ -217,18 +263,15 @@ static bool matches(const struct hsm_uri *uri, const struct hsm_token_info *info
 	       (!(uri->parts & HSM_URI_SLOT) || uri->slot == info->slot);
 }
 
-static int choose(struct hsm_module *m, const char *text, struct hsm_token_info *chosen, struct error *err)
+/* Inside the gate. */
+static int choose(struct hsm_module *m, const struct hsm_uri *uri, struct hsm_token_info *chosen, struct error *err)
 {
-	struct hsm_uri uri;
-	if (hsm_uri_parse(text, &uri, err))
-		return -1;
-	struct hsm_token_info *all = calloc(SLOTS_MAX, sizeof(*all));
-	auto_free void *owned = all;
+	auto_free struct hsm_token_info *all = calloc(SLOTS_MAX, sizeof(*all));
 	if (!all)
 		return err_set(err, ERR_INTERNAL, "no memory for the list of tokens");
-	int count = hsm_module_tokens(m, all, SLOTS_MAX, err), found = 0;
+	int count = list_tokens(m, all, SLOTS_MAX, err), found = 0;
 	for (int i = 0; i < count && i < SLOTS_MAX; i++) {
-		if (!all[i].initialized || !matches(&uri, &all[i]))
+		if (!all[i].initialized || !matches(uri, &all[i]))
 			continue;
 		*chosen = all[i];
 		found++;
@@ -236,8 +279,8 @@ static int choose(struct hsm_module *m, const char *text, struct hsm_token_info 
 	if (count < 0)
 		return -1;
 	if (found > 1)
-		return err_set(err, ERR_CONFIG, "%d tokens match %s: name one by its serial", found, text);
-	return found == 1 ? 0 : err_set(err, ERR_TOKEN_UNAVAILABLE, "no token matches %s", text);
+		return err_set(err, ERR_CONFIG, "%d tokens match; name one by its serial", found);
+	return found == 1 ? 0 : err_set(err, ERR_TOKEN_UNAVAILABLE, "there is no such token");
 }
 
 /* Locked, or one try from it: whoever holds the PIN has to look at the token first. */
@@ -271,6 +314,7 @@ static struct hsm_token *new_token(struct hsm_module *m, const struct hsm_token_
 	struct hsm_token *t = calloc(1, sizeof(*t));
 	if (!t)
 		return NULL;
+	t->module = m;
 	t->fn = m->fn;
 	t->slot = info->slot;
 	t->anchor = CK_INVALID_HANDLE;
@@ -290,14 +334,32 @@ static int set_up(struct hsm_token *t, const struct hsm_token_info *info, const 
 		sessions = info->sessions_max - 1;
 	if (hsm_pool_init(&t->pool, t->fn, t->slot, sessions > 0 ? sessions : 1, err) || open_anchor(t, err))
 		return -1;
-	if (!pin)
-		return 0;
-	t->pin = secret_new(secret_bytes(pin), err);
-	return t->pin && check_counter(info, err) == 0 ? login(t, err) : -1;
+	if (pin) {
+		t->pin = secret_new(secret_bytes(pin), err);
+		if (!t->pin || check_counter(info, err) || login(t, err))
+			return -1;
+	}
+	return hsm_module_add(t->module, t, err);
 }
 
-struct hsm_token *hsm_token_open(struct hsm_module *m, const char *uri, const struct secret *pin, size_t sessions,
-				 struct error *err)
+void hsm_token_reopen(struct hsm_token *t)
+{
+	struct hsm_token_info info;
+	struct error err = ERR_INIT;
+	t->anchor = CK_INVALID_HANDLE;
+	atomic_fetch_add(&t->generation, 1);
+	if (choose(t->module, &t->name, &info, &err) == 0) {
+		t->slot = info.slot;
+		hsm_pool_forget(&t->pool, info.slot);
+		if (open_anchor(t, &err) == 0 && (!t->pin || (check_counter(&info, &err) == 0 && login(t, &err) == 0)))
+			set_state(t, HSM_TOKEN_UP, CKR_OK);
+	}
+	if (err.code != ERR_NONE)
+		log_debug("token not reopened", KV("token", t->name.token), KV("why", err.message));
+}
+
+static struct hsm_token *open_matching(struct hsm_module *m, const struct hsm_uri *uri, const struct secret *pin,
+				       size_t sessions, struct error *err)
 {
 	struct hsm_token_info info;
 	if (choose(m, uri, &info, err))
@@ -315,10 +377,27 @@ struct hsm_token *hsm_token_open(struct hsm_module *m, const char *uri, const st
 	return t;
 }
 
+struct hsm_token *hsm_token_open(struct hsm_module *m, const char *text, const struct secret *pin, size_t sessions,
+				 struct error *err)
+{
+	struct hsm_uri uri;
+	if (hsm_uri_parse(text, &uri, err))
+		return NULL;
+	pthread_rwlock_rdlock(&m->gate);
+	struct hsm_token *t = open_matching(m, &uri, pin, sessions, err);
+	pthread_rwlock_unlock(&m->gate);
+	if (!t && (err->code == ERR_CONFIG || err->code == ERR_TOKEN_UNAVAILABLE)) {
+		struct error cause = *err;
+		(void)err_wrap(err, cause.code, "cannot open token %s: %s", text, cause.message);
+	}
+	return t;
+}
+
 void hsm_token_close(struct hsm_token *t)
 {
 	if (!t)
 		return;
+	hsm_module_remove(t->module, t);
 	hsm_pool_close(&t->pool);
 	/* No C_Logout: it would end the login of others in this process. It goes with the last session. */
 	if (t->anchor != CK_INVALID_HANDLE)

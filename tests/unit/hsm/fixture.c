@@ -1,13 +1,21 @@
 #include "tests/unit/hsm/fixture.h"
 
+#include <dlfcn.h>
 #include <stdlib.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/lsan_interface.h>
-#define LEAKS_OF_OTHERS(call) (__lsan_disable(), (call), __lsan_enable())
-#else
-#define LEAKS_OF_OTHERS(call) (call)
-#endif
+/* SoftHSM2 2.6 loses the curve's name each time it takes up an Ed25519 key. It is built without
+ * frame pointers, so only the slow unwinder finds it in the stack of a leak. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:libsofthsm2.so\n";
+}
+
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "fast_unwind_on_malloc=0";
+}
 
 struct bent bent;
 
@@ -29,6 +37,8 @@ void fixture_prepare(void)
 	struct error err = ERR_INIT;
 	auto_secret *pin = fixture_pin(FIXTURE_PIN);
 	auto_secret *so_pin = fixture_pin("the officer's PIN");
+	/* Stays loaded, so that a report of leaks can name it. */
+	REQUIRE(dlopen(hsm_admin_find_softhsm(), RTLD_NOW | RTLD_NODELETE) != NULL);
 	CHECK_OK(hsm_admin_make_softhsm(unit_path("softhsm"), &err) == 0, &err);
 	setenv("SOFTHSM2_CONF", unit_path("softhsm/softhsm2.conf"), 1);
 	CHECK_OK(hsm_admin_init_token(hsm_admin_find_softhsm(), "unit", so_pin, pin, &err) == 0, &err);
@@ -62,12 +72,7 @@ void fixture_close(struct fixture *f)
 struct hsm_key *fixture_key(struct fixture *f, enum hsm_key_type type)
 {
 	struct error err = ERR_INIT;
-	struct hsm_key *k = NULL;
-	/* SoftHSM2 2.6 loses the curve's name of each Ed25519 key that it makes. */
-	if (type == HSM_ED25519)
-		LEAKS_OF_OTHERS(k = hsm_key_generate(f->token, type, "key", &err));
-	else
-		k = hsm_key_generate(f->token, type, hsm_key_type_name(type), &err);
+	struct hsm_key *k = hsm_key_generate(f->token, type, hsm_key_type_name(type), &err);
 	CHECK_OK(k != NULL, &err);
 	REQUIRE(k != NULL);
 	return k;
@@ -75,8 +80,10 @@ struct hsm_key *fixture_key(struct fixture *f, enum hsm_key_type type)
 
 void fixture_bend(struct hsm_module *m, struct hsm_token *t)
 {
-	bent.real = m->fn;
-	bent.list = *m->fn;
+	if (m->fn != &bent.list)
+		bent.real = m->fn;
+	bent.list = *bent.real;
+	m->fn = &bent.list;
 	t->fn = &bent.list;
 	t->pool.fn = &bent.list;
 }

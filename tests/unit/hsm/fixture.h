@@ -35,7 +35,7 @@ struct bent {
 	CK_FUNCTION_LIST_PTR real;
 };
 extern struct bent bent;
-/* From here on the token calls bent.list, which begins as a copy of the module's. */
+/* From here on module and token call bent.list, which begins as a copy of the module's. */
 void fixture_bend(struct hsm_module *m, struct hsm_token *t);
 
 #endif
