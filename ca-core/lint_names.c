@@ -115,21 +115,30 @@ int lint_subject(struct lint *l, struct error *err)
 
 /* ---- subjectAltName ---- */
 
+/* What is not written in its one form (lower case, say) is read as if it were: the octets must be those of the
+ * form, or two names could pass for one. */
 static int read_name(struct der *names, struct ca_name *name, struct error *err)
 {
 	struct bytes content;
+	int rc;
 	switch (der_any(names, &content, NULL)) {
 	case DER_CONTEXT(1):
-		return ca_name_email(content, name, err);
+		rc = ca_name_email(content, name, err);
+		break;
 	case DER_CONTEXT(2):
-		return ca_name_dns(content, name, err);
+		rc = ca_name_dns(content, name, err);
+		break;
 	case DER_CONTEXT(6):
-		return ca_name_uri(content, name, err);
+		rc = ca_name_uri(content, name, err);
+		break;
 	case DER_CONTEXT(7):
 		return ca_name_ip(content, name, err);
 	default:
 		return lint_broken(err, "BR 7.1.2.7.12: a subjectAltName of a type that is not served");
 	}
+	if (rc == 0 && !bytes_are(content, name->text))
+		return lint_broken(err, "PKI.md 2: a name is not written in its one form, in lower case");
+	return rc;
 }
 
 static int check_name(const struct lint *l, const struct ca_name *name, struct error *err)
@@ -139,10 +148,8 @@ static int check_name(const struct lint *l, const struct ca_name *name, struct e
 	    (name->type == CA_NAME_URI && !p->allow_uri) || (name->wildcard && !p->allow_wildcard) ||
 	    (name->underscore && !p->allow_underscore))
 		return lint_broken(err, "the profile: it does not allow a name of this kind");
-	if (name->type == CA_NAME_DNS)
-		for (const char *c = name->text; *c; c++)
-			if (*c >= 'A' && *c <= 'Z')
-				return lint_broken(err, "PKI.md 2: DNS names are written in lower case");
+	if (lint_is_server(l) && !(p->waivers & CA_WAIVER_INTERNAL_NAME) && ca_name_is_internal(name))
+		return lint_broken(err, "BR 4.2.2: a name or address that is not public, without its waiver");
 	return 0;
 }
 
