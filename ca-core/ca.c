@@ -147,36 +147,48 @@ struct hsm_key *ca_key_in_token(struct ca_token *token, const char *uri, bool ge
 	return hsm_key_generate(open, type, parsed.object, err);
 }
 
-static bool attach_module(struct ca_module *m, bool *said)
+static bool attach_module(struct ca_module *m)
 {
 	struct error err = ERR_INIT;
 	if (m->module)
 		return true;
 	m->module = hsm_module_open(m->path, &err);
-	if (!m->module && !*said)
+	if (!m->module && !m->said)
 		say("module unavailable", m->path, &err);
-	*said = true;
+	m->said = m->module == NULL;
 	return m->module != NULL;
 }
 
 static bool attach_token(struct ca_token *t)
 {
 	struct error err = ERR_INIT;
-	bool said = false;
 	if (!t->pin || atomic_load(&t->token) || t->pin_refused)
 		return !t->pin_refused;
-	if (!attach_module(t->module, &said))
+	if (!attach_module(t->module))
 		return false;
 	struct hsm_token *opened = hsm_token_open(t->module->module, t->config->uri, t->pin, t->config->sessions, &err);
-	if (!opened) {
-		/* Tried again it would burn the token's PIN counter. */
-		t->pin_refused = err.code == ERR_PIN_REFUSED;
-		say(t->pin_refused ? "token refused the PIN" : "token unavailable", t->config->name, &err);
-		return false;
+	if (opened) {
+		atomic_store(&t->token, opened);
+		t->said = false;
+		log_info("token attached", KV("token", t->config->name));
+		return true;
 	}
-	atomic_store(&t->token, opened);
-	log_info("token attached", KV("token", t->config->name));
-	return true;
+	/* Tried again it would burn the token's PIN counter. */
+	t->pin_refused = err.code == ERR_PIN_REFUSED;
+	if (!t->said)
+		say(t->pin_refused ? "token refused the PIN" : "token unavailable", t->config->name, &err);
+	t->said = true;
+	return false;
+}
+
+/* A module lists its tokens when it is initialized: one that shows none of ours is loaded anew the next time. */
+static void unload_module_without_tokens(struct ca *ca, struct ca_module *m)
+{
+	for (size_t i = 0; i < ca->token_count; i++)
+		if (ca->tokens[i].module == m && atomic_load(&ca->tokens[i].token))
+			return;
+	hsm_module_cleanup(&m->module);
+	m->module = NULL;
 }
 
 /* Finds the key, holds it against the certificate's, readies the signer. */
@@ -210,7 +222,9 @@ static bool attach_issuer(struct ca *ca, struct ca_issuer *issuer)
 	if (attach_key(ca, issuer->token, issuer->config->key, buf_bytes(&issuer->info.spki), &issuer->key,
 		       &issuer->signer, &err) == 0)
 		return true;
-	say("issuer's key unavailable", issuer->config->name, &err);
+	if (!issuer->said)
+		say("issuer's key unavailable", issuer->config->name, &err);
+	issuer->said = true;
 	return false;
 }
 
@@ -226,7 +240,9 @@ static bool attach_audit(struct ca *ca)
 	if (ca_certificate_read(buf_bytes(&a->certificate), &facts, &err) == 0 &&
 	    attach_key(ca, a->token, ca->config->audit.key, facts.spki, &a->key, &a->signer, &err) == 0)
 		return true;
-	say("audit key unavailable", ca->config->audit.key, &err);
+	if (!a->said)
+		say("audit key unavailable", ca->config->audit.key, &err);
+	a->said = true;
 	return false;
 }
 
@@ -235,6 +251,8 @@ bool ca_attach(struct ca *ca)
 	bool all = true;
 	for (size_t i = 0; i < ca->token_count; i++)
 		all = attach_token(&ca->tokens[i]) && all;
+	for (size_t i = 0; i < ca->module_count; i++)
+		unload_module_without_tokens(ca, &ca->modules[i]);
 	for (size_t i = 0; i < ca->issuer_count; i++)
 		all = attach_issuer(ca, &ca->issuers[i]) && all;
 	return attach_audit(ca) && all;

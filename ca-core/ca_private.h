@@ -24,6 +24,7 @@
 struct ca_module {
 	char path[256];
 	struct hsm_module *module; /* NULL until it could be loaded */
+	bool said;                 /* as of a token */
 };
 
 struct ca_token {
@@ -32,6 +33,7 @@ struct ca_token {
 	struct ca_module *module;
 	_Atomic(struct hsm_token *) token; /* NULL until it could be opened */
 	_Atomic bool pin_refused;          /* never tried again */
+	bool said;                         /* that it is away, in the log: once, not at each try */
 };
 
 struct ca_issuer {
@@ -40,6 +42,7 @@ struct ca_issuer {
 	struct ca_issuer_info info; /* filled where certified */
 	bool certified;             /* its certificate is in the store */
 	struct hsm_key *key;
+	bool said;                           /* that the key is away, as of a token */
 	_Atomic(struct hsm_signer *) signer; /* NULL until its token is there */
 
 	pthread_mutex_t crl_lock; /* one list at a time is made of an issuer */
@@ -50,6 +53,7 @@ struct ca_issuer {
 struct ca_audit_key {
 	struct ca_token *token;
 	struct buf certificate; /* DER; empty where heads are not signed */
+	bool said;              /* as of a token */
 	struct hsm_key *key;
 	_Atomic(struct hsm_signer *) signer;
 };

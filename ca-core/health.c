@@ -55,7 +55,6 @@ static void add_tokens(struct ca *ca, struct report *r)
 		r->m.tokens[r->m.token_count++].signatures = signatures;
 		if (strcmp(state, "up") != 0 && strcmp(state, "offline") != 0)
 			WARN(r, "token %s is %s", t->config->name, state);
-		count(r, "chancery_token_signatures_total", "token", t->config->name, signatures);
 	}
 }
 
@@ -80,8 +79,17 @@ static void add_issuer(struct ca_issuer *issuer, int64_t now_s, struct report *r
 	else if (!ours && until_s - now_s < OFFLINE_CRL_WARNING_S)
 		WARN(r, "the revocation list of issuer %s is good until %s: sign a new one with its token", name,
 		     clock_rfc3339(until_s, time));
-	count(r, "chancery_crl_number", "issuer", name, atomic_load(&issuer->crl_number));
-	count(r, "chancery_crl_next_update_seconds", "issuer", name, (uint64_t)(until_s > 0 ? until_s : 0));
+}
+
+/* One metric after the other, as the Prometheus text format wants them grouped. */
+static void count_lists(struct ca *ca, struct report *r)
+{
+	for (size_t i = 0; i < ca->issuer_count; i++)
+		count(r, "chancery_crl_number", "issuer", ca->issuers[i].config->name,
+		      atomic_load(&ca->issuers[i].crl_number));
+	for (size_t i = 0; i < ca->issuer_count; i++)
+		count(r, "chancery_crl_next_update_seconds", "issuer", ca->issuers[i].config->name,
+		      (uint64_t)atomic_load(&ca->issuers[i].crl_next_update_s));
 }
 
 /* Every issuer that a requester's profile names can sign now. */
@@ -111,7 +119,6 @@ static enum store_state add_store(struct ca *ca, struct report *r)
 		WARN(r, "the store is broken: see the log, run `chancery store check`");
 	if (s.unfinished)
 		count(r, "chancery_serials_unfinished", NULL, NULL, s.unfinished);
-	count(r, "chancery_certificates", NULL, NULL, s.certificates);
 	count(r, "chancery_store_used_bytes", NULL, NULL, s.used_bytes);
 	count(r, "chancery_store_free_bytes", NULL, NULL, s.free_bytes);
 	count(r, "chancery_store_commits_total", NULL, NULL, s.commits);
@@ -158,6 +165,7 @@ int ca_health(struct ca *ca, const struct ca_health_extra *extra, struct buf *ou
 		r->m.warnings[i] = bytes_of(r->warnings[i]);
 	count(r, "chancery_signer_queue_length", NULL, NULL, extra->queue_length);
 	count(r, "chancery_signer_in_flight", NULL, NULL, extra->in_flight);
+	count_lists(ca, r);
 	add_counters(ca, r);
 	message_health_write(&r->m, out);
 	return 0;
