@@ -90,6 +90,7 @@ void connection_close(struct connection *c)
 		c->all->first = c->next;
 	c->all->count--;
 	(void)pthread_mutex_unlock(&c->all->lock);
+	buf_free(&c->held);
 	free(c);
 }
 

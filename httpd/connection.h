@@ -42,6 +42,8 @@ struct connection {
 	bool loopback;
 	_Atomic int64_t until_ms; /* CLOCK_MONOTONIC */
 	struct session kept[SESSION_PROOFS];
+	bool hold_next;  /* httpd/sending.h */
+	struct buf held; /* records that wait for the next one */
 };
 
 struct connections {

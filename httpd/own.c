@@ -32,6 +32,7 @@ struct own {
 	int64_t next_check_ms; /* CLOCK_MONOTONIC */
 	int64_t retry_ms;
 	struct buf new_key; /* PEM, until its certificate is there */
+	bool files_gone;
 
 	pthread_mutex_t lock; /* for what follows */
 	bool check_now;
@@ -103,7 +104,8 @@ static void load_files(struct own *own)
 	auto_secret_buf key = BUF_INIT;
 	auto_buf chain = BUF_INIT;
 	struct error err = ERR_INIT;
-	if (!file_exists(KEY_PATH) || !file_exists(CHAIN_PATH))
+	own->files_gone = !file_exists(KEY_PATH) || !file_exists(CHAIN_PATH);
+	if (own->files_gone)
 		return;
 	if (file_read(KEY_PATH, FILE_MAX, &key, &err) != 0 || file_read(CHAIN_PATH, FILE_MAX, &chain, &err) != 0 ||
 	    load_pair(own, buf_bytes(&key), buf_bytes(&chain), &err) != 0)
@@ -219,6 +221,7 @@ static int take_in(struct own *own, struct error *err)
 		log_warn("own certificate carries other names than section listen names");
 	own->names_differ = false;
 	(void)pthread_mutex_unlock(&own->lock);
+	own->files_gone = own->files_gone && result != 0;
 	return result;
 }
 
@@ -229,8 +232,8 @@ static bool is_due(struct own *own)
 {
 	int64_t now_s = clock_now_ms(&own->front->clock) / 1000;
 	(void)pthread_mutex_lock(&own->lock);
-	bool due =
-		!own->loaded || own->names_differ || now_s >= own->begins_s + (own->expires_s - own->begins_s) / 3 * 2;
+	bool due = !own->loaded || own->names_differ || own->files_gone ||
+		   now_s >= own->begins_s + (own->expires_s - own->begins_s) / 3 * 2;
 	(void)pthread_mutex_unlock(&own->lock);
 	return due;
 }
@@ -247,11 +250,16 @@ static void plan_retry(struct own *own, int64_t now_ms, const struct error *err)
 static enum own_state look(struct own *own)
 {
 	(void)pthread_mutex_lock(&own->lock);
-	if (own->check_now)
-		own->next_check_ms = own->retry_ms = 0;
+	bool asked = own->check_now;
 	own->check_now = false;
 	enum own_state state = own->state;
 	(void)pthread_mutex_unlock(&own->lock);
+	if (!asked)
+		return state;
+	own->next_check_ms = own->retry_ms = 0;
+	/* Who asks may have put other files there; taking them away asks for new ones. */
+	if (state == OWN_IDLE)
+		load_files(own);
 	return state;
 }
 

@@ -117,6 +117,7 @@ void request_reply(struct request *r, unsigned status, const char *content_type,
 	uint64_t len = content->len;
 	*content = BUF_INIT;
 	request_reply_response(r, status, response, len);
+	r->content_in_memory = true;
 	request_reply_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
 	request_reply_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	request_reply_header(r, "X-Content-Type-Options", "nosniff");

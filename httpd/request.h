@@ -73,6 +73,7 @@ struct request {
 
 	unsigned status; /* of the answer */
 	uint64_t content_len;
+	bool content_in_memory; /* it follows the head without a wait */
 	struct MHD_Response *response;
 };
 

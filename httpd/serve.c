@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "httpd/door.h"
 #include "httpd/plain.h"
+#include "httpd/sending.h"
 #include "httpd/server.h"
 #include "httpd/session.h"
 #include "httpd/tls.h"
@@ -46,8 +47,10 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
 		struct connection *c = connection_open(&front->connections, listener, mhd,
 						       clock_monotonic_ms() + front_request_ms(front));
 		*context = c;
-		if (c && c->tls)
+		if (c && c->tls) {
 			tls_prepare(front->tls, c->tls);
+			sending_prepare(c);
+		}
 	} else if (*context) {
 		session_close_all(front, *context);
 		connection_close(*context);
@@ -84,6 +87,8 @@ static enum MHD_Result send_answer(struct request *r)
 	r->phase = REQUEST_ANSWERED;
 	extend(r->connection, clock_monotonic_ms() + front_request_ms(r->front) +
 				      (int64_t)(r->content_len * 1000 / SENDING_BYTES_PER_S));
+	if (r->connection->tls && r->content_in_memory && r->content_len > 0 && strcmp(r->method, "HEAD") != 0)
+		sending_hold(r->connection);
 	enum MHD_Result queued = MHD_queue_response(r->mhd, r->status, r->response);
 	MHD_destroy_response(r->response);
 	r->response = NULL;

@@ -26,6 +26,17 @@ static int connect_to(uint16_t port)
 	return fd;
 }
 
+bool port_listens(uint16_t port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_port = htons(port),
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool listens = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+	(void)close(fd);
+	return listens;
+}
+
 struct client client_http(struct rig *rig)
 {
 	return (struct client){ .fd = connect_to(rig->http) };

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "httpd/door.h"
+#include "httpd/openapi.h"
 #include "tests/unit/httpd/rig.h"
 
 /* Sends raw bytes over plain HTTP; the status of the answer (0: none came). */
@@ -290,6 +291,40 @@ static void ends_slow_requests_at_the_total_deadline(void)
 	rig_stop(rig);
 }
 
+/* More than sockets hold: the answers meet a full buffer in the middle of a record. */
+static void answers_pipelined_requests_whole_to_a_client_that_reads_late(void)
+{
+	enum { COUNT = 600 };
+	static const char request[] = "GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
+	struct rig *rig = rig_start(NULL);
+	struct client c = client_https(rig, NULL);
+	auto_buf all = BUF_INIT, in = BUF_INIT;
+	for (int i = 0; i < COUNT; i++)
+		buf_add_text(&all, request);
+	CHECK(client_send(&c, buf_bytes(&all)));
+	(void)usleep(300000);
+	size_t answers = 0;
+	bool open = true;
+	while (open && answers < COUNT) {
+		uint8_t *room = buf_extend(&in, 16384);
+		int got = SSL_read(c.ssl, room, 16384);
+		open = got > 0;
+		in.len -= 16384 - (size_t)(open ? got : 0);
+		/* Whole answers off the front of what was read. */
+		const uint8_t *end = memmem(in.data, in.len, "\r\n\r\n", 4);
+		while (end && in.len >= (size_t)(end - in.data) + 4 + strlen(openapi_json)) {
+			size_t size = (size_t)(end - in.data) + 4 + strlen(openapi_json);
+			answers += memcmp(end + 4, openapi_json, strlen(openapi_json)) == 0;
+			memmove(in.data, in.data + size, in.len - size);
+			in.len -= size;
+			end = memmem(in.data, in.len, "\r\n\r\n", 4);
+		}
+	}
+	CHECK_INT(answers, COUNT);
+	client_close(&c);
+	rig_stop(rig);
+}
+
 static void redirects_plain_http_to_https(void)
 {
 	struct rig *rig = rig_start(NULL);
@@ -322,5 +357,6 @@ SUITE(door)
 	TEST(refuses_a_body_where_none_belongs);
 	TEST(refuses_query_arguments_that_it_does_not_know);
 	TEST(ends_slow_requests_at_the_total_deadline);
+	TEST(answers_pipelined_requests_whole_to_a_client_that_reads_late);
 	TEST(redirects_plain_http_to_https);
 }
