@@ -302,6 +302,8 @@ int ca_inventory_list(struct store *store, const struct ca_actor *actor, const s
 		return err_set(err, ERR_INTERNAL, "no memory for a page of the inventory");
 	p->actor = actor;
 	p->request = request;
+	if (!actor->may_read)
+		return err_set(err, ERR_ROLE_REQUIRED, "this API token may request, not read");
 	if (request->limit == 0 || request->limit > MESSAGE_ROWS_MAX) {
 		(void)err_set(err, ERR_BAD_REQUEST, "a page has 1 to %d certificates", MESSAGE_ROWS_MAX);
 		return err_about(err, "limit", NULL, "1 to 500");

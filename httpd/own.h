@@ -25,7 +25,8 @@ void own_free(struct own *own);
  * that came. Never blocks on the signer. */
 void own_tick(struct own *own, int64_t now_ms);
 
-/* The next own_tick looks at once (SIGHUP, or the channel came up). */
+/* The next own_tick reads the files again and looks at once (SIGHUP, or the channel came up): whoever put
+ * other files there is served with them, whoever took them away gets new ones. */
 void own_check_now(struct own *own);
 
 /* True where there is a certificate to serve HTTPS with. */

@@ -54,11 +54,16 @@ def setup(env):
 tests = Tests(setup)
 
 
-def typed(text):
+KEEP = "{ declare -f; declare -p | grep -E '^declare -[-a]* [a-z_]+='; } > ../.typed"
+
+
+def typed(text, first):
+    """Functions and variables of one document's blocks go on from block to block, as in one shell."""
     def works(ca):
+        before = "" if first else "source ../.typed\n"
         text_here = text.replace("8443", str(ca.port)).replace("8080", str(ca.http_port))
         path = os.path.join(ca.env.build, "bin") + ":" + os.environ["PATH"]
-        done = run("bash", "-euo", "pipefail", "-c", text_here, cwd=os.path.dirname(ca.state), check=False,
+        done = run("bash", "-euo", "pipefail", "-c", f"{before}{text_here}\n{KEEP}", cwd=os.path.dirname(ca.state), check=False,
                    env=ca.env.environment(PATH=path, HOME=ca.env.folder("home")))
         said = done.stdout[-500:] + done.stderr[-500:]
         expect(done.returncode == 0, f"status {done.returncode} of:\n{text_here}\n{said}")
@@ -69,7 +74,7 @@ def typed(text):
 for a_document in DOCUMENTS:
     for number, (a_heading, a_text) in enumerate(blocks_of(a_document), 1):
         a_name = f"{os.path.basename(a_document)[:-3]} {number} {a_heading}".lower()
-        tests.add(re.sub(r"[^a-z0-9]+", "_", a_name).strip("_"), typed(a_text), 60)
+        tests.add(re.sub(r"[^a-z0-9]+", "_", a_name).strip("_"), typed(a_text, number == 1), 60)
 
 
 @tests.rule()

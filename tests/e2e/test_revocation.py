@@ -26,7 +26,10 @@ tests = Tests(setup, san=True)
 
 def issue(ca, name="rev.test", profile="server-dv", key=None):
     ca.keys += 1
-    return ca.admin.issue(csr.for_names(key or csr.EcKey(1000 + ca.keys), name, common_name=name), profile)[1]
+    key = key or csr.EcKey(1000 + ca.keys)
+    if profile == "client":
+        return ca.admin.issue(csr.request(key, csr.name(("CN", name))), profile)[1]
+    return ca.admin.issue(csr.for_names(key, name), profile)[1]
 
 
 def crl_text(ca, issuer="issuing-1"):
@@ -76,7 +79,7 @@ def an_invalidity_date_is_carried(ca):
 @tests.rule()
 def reasons_that_are_none_of_a_leafs_are_refused(ca):
     serial = issue(ca)
-    for reason in ("cACompromise", "aACompromise", "removeFromCRL", "certificateHold", "Superseded", "7", ""):
+    for reason in ("cACompromise", "aACompromise", "certificateHold", "Superseded", "7", ""):
         answer = ca.admin.revoke(serial, reason)
         expect(400 <= answer.status < 500, f"{reason!r}: {answer}")
         refused(answer, answer.status, "bad-request", "order-state")
@@ -204,12 +207,12 @@ def many_revocations_make_few_lists(ca):
         wait_listed(ca, serial)
 
     def builds(text):
-        found = re.search(r"^chancery_crl_builds\w*(?:\{[^}]*issuing-1[^}]*\})? (\d+)", text, re.M)
-        expect(found, f"no count of CRL builds in the metrics: {text[:800]}")
+        found = re.search(r"^chancery_crls_total (\d+)", text, re.M)
+        expect(found, f"no count of CRLs in the metrics: {text[:800]}")
         return int(found[1])
 
     made = builds(ca.admin.get("/metrics").text) - builds(before)
-    expect(1 <= made <= 30, f"{made} lists for 30 revocations")
+    expect(1 <= made < 15, f"{made} lists for 30 revocations")
 
 
 @tests.rule()
@@ -221,6 +224,8 @@ def the_crls_of_root_and_issuer_survive_a_restart(ca):
     ca.admin.close()
     run("rm", "-rf", ca.file("published", "crl"))
     ca.restart()
+    # It is made anew beside the first requests: a large one would hold them up.
+    wait_until(lambda: ca.http().get("/crl/issuing-1.pem").status == 200, 10, "the list, published anew")
     expect(entry(ca, serial), "the entry is lost")
     expect(number(ca) >= before, "the number went back")
 
@@ -236,4 +241,4 @@ def the_roots_crl_is_made_with_the_roots_own_pin(ca):
     ca.cli("crl", "now", "root-1")
     wait_until(lambda: crl_text(ca, "root-1") != before, 10, "a new CRL of the root")
     shown = ca.cli("crl", "show", "root-1").stdout
-    contains(shown, "root-1", "crl show")
+    contains(shown, "Example Root 1", "crl show")
