@@ -28,7 +28,8 @@ static ssize_t send_all(struct connection *c, const giovec_t *parts, int count)
 	if (sent < 0)
 		return -1;
 	size_t of_held = (size_t)sent < c->held.len ? (size_t)sent : c->held.len;
-	memmove(c->held.data, c->held.data + of_held, c->held.len - of_held);
+	if (of_held > 0)
+		memmove(c->held.data, c->held.data + of_held, c->held.len - of_held);
 	c->held.len -= of_held;
 	if ((size_t)sent > of_held)
 		return sent - (ssize_t)of_held;
