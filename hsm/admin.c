@@ -39,9 +39,10 @@ int hsm_admin_make_softhsm(const char *directory, struct error *err)
 	if (file_exists(configuration))
 		return 0;
 	auto_buf text = BUF_INIT;
-	buf_printf(&text,
-		   "directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n",
-		   tokens);
+	buf_printf(
+		&text,
+		"directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n",
+		tokens);
 	if (text.failed)
 		return err_set(err, ERR_INTERNAL, "no memory for a configuration");
 	return file_create(configuration, buf_bytes(&text), 0600, err);
@@ -78,7 +79,8 @@ static int slots_load(struct slots *s, PKCS11_CTX *context, const char *module_p
 		return err_openssl(err, ERR_TOKEN_UNAVAILABLE, "cannot load the PKCS#11 module %s", module_path);
 	s->context = context;
 	if (PKCS11_enumerate_slots(context, &s->list, &s->count) != 0)
-		return err_openssl(err, ERR_TOKEN_UNAVAILABLE, "the PKCS#11 module %s does not list its slots", module_path);
+		return err_openssl(err, ERR_TOKEN_UNAVAILABLE, "the PKCS#11 module %s does not list its slots",
+				   module_path);
 	return 0;
 }
 
@@ -107,8 +109,8 @@ static int initialize(PKCS11_SLOT *slot, const char *label, const char *so_pin, 
 	if (PKCS11_init_token(slot->token, so_pin, padded) != 0)
 		return err_openssl(err, ERR_TOKEN_UNAVAILABLE, "cannot initialize token %s", label);
 	if (PKCS11_open_session(slot, 1) != 0 || PKCS11_login(slot, 1, so_pin) != 0)
-		return err_openssl(err, ERR_TOKEN_UNAVAILABLE, "cannot log in to the new token %s as its security officer",
-				   label);
+		return err_openssl(err, ERR_TOKEN_UNAVAILABLE,
+				   "cannot log in to the new token %s as its security officer", label);
 	if (PKCS11_init_pin(slot->token, pin) != 0)
 		return err_openssl(err, ERR_TOKEN_UNAVAILABLE, "cannot set the PIN of the new token %s", label);
 	(void)PKCS11_logout(slot);
@@ -141,8 +143,8 @@ int hsm_admin_init_token(const char *module_path, const char *label, const struc
 	if (slots_load(&slots, context, module_path, err))
 		return -1;
 	PKCS11_SLOT *slot = choose(&slots, label, err);
-	if (!slot || initialize(slot, label, (const char *)secret_bytes(so_pin).data,
-				(const char *)secret_bytes(pin).data, err))
+	if (!slot ||
+	    initialize(slot, label, (const char *)secret_bytes(so_pin).data, (const char *)secret_bytes(pin).data, err))
 		return -1;
 	log_info("token initialized", KV("token", label));
 	return 0;

@@ -1,6 +1,9 @@
 #include "hsm/ckr.h"
 
-#define ROW(name) { name, #name }
+#define ROW(name)           \
+	{                   \
+		name, #name \
+	}
 
 static const struct {
 	CK_RV rv;

@@ -13,7 +13,7 @@
 
 static const char *const type_names[] = {
 	[HSM_RSA_2048] = "rsa2048", [HSM_RSA_3072] = "rsa3072", [HSM_RSA_4096] = "rsa4096", [HSM_EC_P256] = "p256",
-	[HSM_EC_P384] = "p384",	    [HSM_EC_P521] = "p521",	[HSM_ED25519] = "ed25519",
+	[HSM_EC_P384] = "p384",     [HSM_EC_P521] = "p521",     [HSM_ED25519] = "ed25519",
 };
 
 const char *hsm_key_type_name(enum hsm_key_type type)
@@ -108,7 +108,8 @@ static int read_names(struct hsm_key *k, CK_OBJECT_HANDLE object, struct error *
 	if (hsm_object_bytes(k->token, object, CKA_ID, HSM_URI_ID_MAX, &k->id, err))
 		return -1;
 	if (k->id.len == 0)
-		return err_set(err, ERR_CONFIG, "the key in the token has no CKA_ID, by which it is found again; give it one");
+		return err_set(err, ERR_CONFIG,
+			       "the key in the token has no CKA_ID, by which it is found again; give it one");
 	struct hsm_uri uri = k->token->name;
 	uri.parts |= HSM_URI_OBJECT | HSM_URI_ID | HSM_URI_TYPE;
 	memcpy(uri.type, "private", sizeof("private"));
@@ -132,7 +133,8 @@ static int fill(struct hsm_key *k, CK_OBJECT_HANDLE object, struct error *err)
 		return -1;
 	if (hsm_object_flag(k->token, object, CKA_SIGN) == 0)
 		return err_set(err, ERR_CONFIG, "the key %s may not sign (CKA_SIGN is false)", k->uri);
-	if (hsm_object_flag(k->token, object, CKA_EXTRACTABLE) == 1 || hsm_object_flag(k->token, object, CKA_SENSITIVE) == 0)
+	if (hsm_object_flag(k->token, object, CKA_EXTRACTABLE) == 1 ||
+	    hsm_object_flag(k->token, object, CKA_SENSITIVE) == 0)
 		log_warn("token key is not guarded: it is extractable or not sensitive", KV("key", k->uri));
 	return 0;
 }
@@ -159,9 +161,12 @@ struct hsm_key *hsm_key_new(struct hsm_token *t, CK_OBJECT_HANDLE object, struct
 static int check_token(struct hsm_token *t, const struct hsm_uri *uri, const char *text, struct error *err)
 {
 	const struct hsm_uri *name = &t->name;
+	hsm_token_lock(t);
+	CK_SLOT_ID slot = t->slot;
+	hsm_token_unlock(t);
 	if (((uri->parts & HSM_URI_TOKEN) && strcmp(uri->token, name->token) != 0) ||
 	    ((uri->parts & HSM_URI_SERIAL) && strcmp(uri->serial, name->serial) != 0) ||
-	    ((uri->parts & HSM_URI_SLOT) && uri->slot != t->slot))
+	    ((uri->parts & HSM_URI_SLOT) && uri->slot != slot))
 		return err_set(err, ERR_CONFIG, "%s names a key of another token than %s", text, name->token);
 	if (!(uri->parts & (HSM_URI_OBJECT | HSM_URI_ID)))
 		return err_set(err, ERR_CONFIG, "%s names no key: it has neither object nor id", text);
@@ -170,18 +175,18 @@ static int check_token(struct hsm_token *t, const struct hsm_uri *uri, const cha
 	return 0;
 }
 
-struct hsm_key *hsm_key_find(struct hsm_token *t, const char *text, struct error *err)
+struct hsm_key *hsm_key_find(struct hsm_token *t, const char *uri, struct error *err)
 {
-	struct hsm_uri uri;
-	if (hsm_uri_parse(text, &uri, err) || check_token(t, &uri, text, err))
+	struct hsm_uri name;
+	if (hsm_uri_parse(uri, &name, err) || check_token(t, &name, uri, err))
 		return NULL;
 	CK_OBJECT_HANDLE objects[2];
-	int found = find_by_uri(t, &uri, objects, err);
+	int found = find_by_uri(t, &name, objects, err);
 	if (found == 0)
-		(void)err_set(err, ERR_NOT_FOUND, "token %s has no private key %s", t->name.token, text);
+		(void)err_set(err, ERR_NOT_FOUND, "token %s has no private key %s", t->name.token, uri);
 	if (found > 1)
 		(void)err_set(err, ERR_CONFIG, "several keys of token %s match %s: name one by its id", t->name.token,
-			      text);
+			      uri);
 	return found == 1 ? hsm_key_new(t, objects[0], err) : NULL;
 }
 
@@ -262,7 +267,8 @@ static int find_again(struct hsm_key *k, CK_OBJECT_HANDLE stale, struct error *e
 		int count = find_by_id(t, CKO_PRIVATE_KEY, buf_bytes(&k->id), objects, err);
 		found = count == 1;
 		if (count == 0)
-			(void)err_set(err, ERR_TOKEN_UNAVAILABLE, "token %s has the key %s no more", t->name.token, k->uri);
+			(void)err_set(err, ERR_TOKEN_UNAVAILABLE, "token %s has the key %s no more", t->name.token,
+				      k->uri);
 		else if (count > 1)
 			(void)err_set(err, ERR_TOKEN_UNAVAILABLE, "token %s has several keys of the id of %s",
 				      t->name.token, k->uri);

@@ -50,10 +50,14 @@ static CK_RV generate_pair(struct generation *g, struct bytes ec_params)
 	CK_ULONG bits = g->type == HSM_RSA_2048 ? 2048 : g->type == HSM_RSA_3072 ? 3072 : 4096;
 	const uint8_t exponent[] = { 1, 0, 1 };
 	CK_ATTRIBUTE public_half[10] = {
-		HSM_ATTRIBUTE(CKA_TOKEN, &yes, sizeof(yes)),	   HSM_ATTRIBUTE(CKA_PRIVATE, &no, sizeof(no)),
-		HSM_ATTRIBUTE(CKA_VERIFY, &yes, sizeof(yes)),	   HSM_ATTRIBUTE(CKA_ENCRYPT, &no, sizeof(no)),
-		HSM_ATTRIBUTE(CKA_WRAP, &no, sizeof(no)),	   HSM_ATTRIBUTE(CKA_MODIFIABLE, &no, sizeof(no)),
-		HSM_ATTRIBUTE(CKA_LABEL, g->label, strlen(g->label)), HSM_ATTRIBUTE(CKA_ID, g->id, sizeof(g->id)),
+		HSM_ATTRIBUTE(CKA_TOKEN, &yes, sizeof(yes)),
+		HSM_ATTRIBUTE(CKA_PRIVATE, &no, sizeof(no)),
+		HSM_ATTRIBUTE(CKA_VERIFY, &yes, sizeof(yes)),
+		HSM_ATTRIBUTE(CKA_ENCRYPT, &no, sizeof(no)),
+		HSM_ATTRIBUTE(CKA_WRAP, &no, sizeof(no)),
+		HSM_ATTRIBUTE(CKA_MODIFIABLE, &no, sizeof(no)),
+		HSM_ATTRIBUTE(CKA_LABEL, g->label, strlen(g->label)),
+		HSM_ATTRIBUTE(CKA_ID, g->id, sizeof(g->id)),
 	};
 	CK_ULONG public_count = 8;
 	bool rsa = hsm_key_type_is_rsa(g->type);
@@ -72,9 +76,9 @@ static CK_RV generate_pair(struct generation *g, struct bytes ec_params)
 	private_half[private_count++] = HSM_ATTRIBUTE(CKA_LABEL, g->label, strlen(g->label));
 	private_half[private_count++] = HSM_ATTRIBUTE(CKA_ID, g->id, sizeof(g->id));
 
-	CK_MECHANISM mechanism = { rsa ? CKM_RSA_PKCS_KEY_PAIR_GEN :
-				   g->type == HSM_ED25519 ? CKM_EC_EDWARDS_KEY_PAIR_GEN :
-							    CKM_EC_KEY_PAIR_GEN,
+	CK_MECHANISM mechanism = { rsa                      ? CKM_RSA_PKCS_KEY_PAIR_GEN
+				   : g->type == HSM_ED25519 ? CKM_EC_EDWARDS_KEY_PAIR_GEN
+							    : CKM_EC_KEY_PAIR_GEN,
 				   NULL, 0 };
 	struct hsm_token *t = g->token;
 	hsm_token_lock(t);
@@ -106,9 +110,9 @@ static int check_attributes(const struct generation *g, struct error *err)
 		return err_set(err, ERR_TOKEN_UNAVAILABLE,
 			       "token %s made a key with %s %s instead of %s; the key was destroyed",
 			       hsm_token_label(g->token), rules[i].name,
-			       value < 0 ? "unsaid" :
-			       value	 ? "true" :
-					   "false",
+			       value < 0 ? "unsaid"
+			       : value   ? "true"
+					 : "false",
 			       rules[i].value ? "true" : "false");
 	}
 	return 0;
@@ -137,7 +141,8 @@ static int prove(struct hsm_key *k, struct error *err)
 	auto_evp_md_ctx *verifying = EVP_MD_CTX_new();
 	if (!public_key || !verifying || EVP_DigestVerifyInit(verifying, NULL, md, NULL, public_key) != 1 ||
 	    EVP_DigestVerify(verifying, signature.data, signature.len, (const uint8_t *)message, sizeof(message)) != 1)
-		return err_openssl(err, ERR_INTEGRITY, "the new key's signature does not verify; the key was destroyed");
+		return err_openssl(err, ERR_INTEGRITY,
+				   "the new key's signature does not verify; the key was destroyed");
 	return 0;
 }
 
@@ -158,28 +163,41 @@ static struct hsm_key *accept_pair(const struct generation *g, struct error *err
 	return NULL;
 }
 
+#define HALVES_MAX 16
+
+/* Objects of one class with this label; at most HALVES_MAX. How many, or -1. */
+static int labelled(struct hsm_token *t, CK_OBJECT_CLASS class, const char *label, CK_OBJECT_HANDLE out[HALVES_MAX],
+		    struct error *err)
+{
+	CK_BBOOL yes = CK_TRUE;
+	const CK_ATTRIBUTE match[] = {
+		HSM_ATTRIBUTE(CKA_CLASS, &class, sizeof(class)),
+		HSM_ATTRIBUTE(CKA_TOKEN, &yes, sizeof(yes)),
+		HSM_ATTRIBUTE(CKA_LABEL, label, strlen(label)),
+	};
+	return hsm_objects_find(t, match, 3, out, HALVES_MAX, err);
+}
+
+/* A label names one key. A public half alone is what a generation left that was ended in its middle: it goes. */
 static int check_label(struct hsm_token *t, const char *label, struct error *err)
 {
 	size_t len = strlen(label);
+	CK_OBJECT_HANDLE found[HALVES_MAX];
 	if (len == 0 || len > HSM_URI_OBJECT_MAX)
 		return err_set(err, ERR_CONFIG, "the label of a key has 1 to %d octets", HSM_URI_OBJECT_MAX);
-	CK_BBOOL yes = CK_TRUE;
-	CK_OBJECT_CLASS classes[] = { CKO_PRIVATE_KEY, CKO_PUBLIC_KEY };
-	for (size_t i = 0; i < 2; i++) {
-		const CK_ATTRIBUTE match[] = {
-			HSM_ATTRIBUTE(CKA_CLASS, &classes[i], sizeof(classes[i])),
-			HSM_ATTRIBUTE(CKA_TOKEN, &yes, sizeof(yes)),
-			HSM_ATTRIBUTE(CKA_LABEL, label, len),
-		};
-		CK_OBJECT_HANDLE object;
-		int found = hsm_objects_find(t, match, 3, &object, 1, err);
-		if (found < 0)
-			return -1;
-		if (found > 0)
-			return err_set(err, ERR_CONFLICT, "token %s has a key with the label %s already", hsm_token_label(t),
-				       label);
+	int count = labelled(t, CKO_PRIVATE_KEY, label, found, err);
+	if (count < 0)
+		return -1;
+	if (count > 0)
+		return err_set(err, ERR_CONFLICT, "token %s has a key with the label %s already", hsm_token_label(t),
+			       label);
+	count = labelled(t, CKO_PUBLIC_KEY, label, found, err);
+	for (int i = 0; i < count; i++) {
+		log_warn("public key without a private one removed", KV("token", hsm_token_label(t)),
+			 KV("label", label));
+		hsm_object_destroy(t, found[i]);
 	}
-	return 0;
+	return count < 0 ? -1 : 0;
 }
 
 struct hsm_key *hsm_key_generate(struct hsm_token *t, enum hsm_key_type type, const char *label, struct error *err)

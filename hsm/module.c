@@ -11,7 +11,8 @@
 static int load(struct hsm_module *m, const char *path, struct error *err)
 {
 	if (!strchr(path, '/'))
-		return err_set(err, ERR_TOKEN_UNAVAILABLE, "PKCS#11 module %s: give the whole path of the module", path);
+		return err_set(err, ERR_TOKEN_UNAVAILABLE, "PKCS#11 module %s: give the whole path of the module",
+			       path);
 	m->object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (!m->object) {
 		const char *why = dlerror();
@@ -20,7 +21,8 @@ static int load(struct hsm_module *m, const char *path, struct error *err)
 	CK_RV (*get_list)(CK_FUNCTION_LIST_PTR_PTR);
 	*(void **)&get_list = dlsym(m->object, "C_GetFunctionList");
 	if (!get_list)
-		return err_set(err, ERR_TOKEN_UNAVAILABLE, "%s is no PKCS#11 module: it has no C_GetFunctionList", path);
+		return err_set(err, ERR_TOKEN_UNAVAILABLE, "%s is no PKCS#11 module: it has no C_GetFunctionList",
+			       path);
 	CK_RV rv = get_list(&m->fn);
 	if (rv != CKR_OK)
 		return hsm_ckr_error(err, "C_GetFunctionList", rv);

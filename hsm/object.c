@@ -82,7 +82,8 @@ int hsm_object_number(struct hsm_token *t, CK_OBJECT_HANDLE object, CK_ATTRIBUTE
 	if (hsm_object_bytes(t, object, type, sizeof(*out), &value, err))
 		return -1;
 	if (value.len != sizeof(*out))
-		return err_set(err, ERR_TOKEN_UNAVAILABLE, "the token gave attribute 0x%lx in %zu octets", type, value.len);
+		return err_set(err, ERR_TOKEN_UNAVAILABLE, "the token gave attribute 0x%lx in %zu octets", type,
+			       value.len);
 	memcpy(out, value.data, sizeof(*out));
 	return 0;
 }

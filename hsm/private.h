@@ -80,9 +80,9 @@ struct hsm_token {
 	struct hsm_module *module;
 	CK_FUNCTION_LIST_PTR fn; /* the module's */
 	CK_SLOT_ID slot;         /* guarded, as is anchor, by lock and the module's gate */
-	struct hsm_uri name; /* token, manufacturer, serial, model: the head of its keys' URIs */
-	struct secret *pin;  /* or NULL */
-	pthread_mutex_t lock; /* guards what is done with the anchor session, and pin_refused */
+	struct hsm_uri name;     /* token, manufacturer, serial, model: the head of its keys' URIs */
+	struct secret *pin;      /* or NULL */
+	pthread_mutex_t lock;    /* guards what is done with the anchor session, and pin_refused */
 	CK_SESSION_HANDLE anchor;
 	bool pin_refused;
 	struct hsm_pool pool;

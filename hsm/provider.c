@@ -137,8 +137,7 @@ EVP_PKEY *hsm_provider_pkey(struct hsm_provider *p, struct hsm_key *key, struct 
 		OSSL_PARAM_construct_end(),
 	};
 	const char *family = hsm_provider_family_name(hsm_provider_family_of(hsm_key_type(key)));
-	auto_evp_pkey_ctx *making =
-		EVP_PKEY_CTX_new_from_name(p->context, family, "provider=" HSM_PROVIDER_NAME);
+	auto_evp_pkey_ctx *making = EVP_PKEY_CTX_new_from_name(p->context, family, "provider=" HSM_PROVIDER_NAME);
 	EVP_PKEY *pkey = NULL;
 	if (!making || EVP_PKEY_fromdata_init(making) != 1 ||
 	    EVP_PKEY_fromdata(making, &pkey, EVP_PKEY_KEYPAIR, parameters) != 1)

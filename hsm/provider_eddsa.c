@@ -21,7 +21,8 @@ static int verify(void *ctx, const unsigned char *signature, size_t signature_le
 	const struct signature *s = ctx;
 	auto_evp_md_ctx *verifying = EVP_MD_CTX_new();
 	return verifying &&
-	       EVP_DigestVerifyInit_ex(verifying, NULL, NULL, s->provider->inner, NULL, s->key->public_half, NULL) == 1 &&
+	       EVP_DigestVerifyInit_ex(verifying, NULL, NULL, s->provider->inner, NULL, s->key->public_half, NULL) ==
+		       1 &&
 	       EVP_DigestVerify(verifying, signature, signature_len, message, len) == 1;
 }
 
@@ -76,7 +77,10 @@ static const OSSL_PARAM *gettable(void *ctx, void *provctx)
 	return table;
 }
 
-#define ENTRY(id, function) { OSSL_FUNC_SIGNATURE_##id, (void (*)(void))(function) }
+#define ENTRY(id, function)                                          \
+	{                                                            \
+		OSSL_FUNC_SIGNATURE_##id, (void (*)(void))(function) \
+	}
 
 const OSSL_DISPATCH hsm_signature_ed25519[] = {
 	ENTRY(NEWCTX, hsm_signature_new),

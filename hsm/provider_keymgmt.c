@@ -138,12 +138,12 @@ static const char *operation_ec(int operation)
 
 /* ---- what may be asked and given ---- */
 
-#define KEY_FACTS                                                                                         \
-	OSSL_PARAM_int(OSSL_PKEY_PARAM_BITS, NULL), OSSL_PARAM_int(OSSL_PKEY_PARAM_SECURITY_BITS, NULL),  \
+#define KEY_FACTS                                                                                        \
+	OSSL_PARAM_int(OSSL_PKEY_PARAM_BITS, NULL), OSSL_PARAM_int(OSSL_PKEY_PARAM_SECURITY_BITS, NULL), \
 		OSSL_PARAM_int(OSSL_PKEY_PARAM_MAX_SIZE, NULL)
 #define RSA_PARTS OSSL_PARAM_BN(OSSL_PKEY_PARAM_RSA_N, NULL, 0), OSSL_PARAM_BN(OSSL_PKEY_PARAM_RSA_E, NULL, 0)
-#define EC_PARTS                                                       \
-	OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, NULL, 0),   \
+#define EC_PARTS                                                     \
+	OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, NULL, 0), \
 		OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_PUB_KEY, NULL, 0)
 #define ED25519_PARTS OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_PUB_KEY, NULL, 0)
 #define OUR_KEY OSSL_PARAM_octet_ptr(HSM_PARAM_KEY, NULL, 0)
@@ -196,10 +196,13 @@ static const OSSL_PARAM *types_ed25519(int selection)
 
 /* ---- dispatch ---- */
 
-#define ENTRY(id, function) { OSSL_FUNC_KEYMGMT_##id, (void (*)(void))(function) }
-#define COMMON                                                                                        \
-	ENTRY(FREE, free_key), ENTRY(IMPORT, import), ENTRY(HAS, has), ENTRY(MATCH, match),           \
-		ENTRY(EXPORT, export), ENTRY(GET_PARAMS, get_params)
+#define ENTRY(id, function)                                        \
+	{                                                          \
+		OSSL_FUNC_KEYMGMT_##id, (void (*)(void))(function) \
+	}
+#define COMMON                                                                                                     \
+	ENTRY(FREE, free_key), ENTRY(IMPORT, import), ENTRY(HAS, has), ENTRY(MATCH, match), ENTRY(EXPORT, export), \
+		ENTRY(GET_PARAMS, get_params)
 
 const OSSL_DISPATCH hsm_keymgmt_rsa[] = {
 	ENTRY(NEW, new_rsa),

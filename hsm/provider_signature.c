@@ -149,8 +149,7 @@ static int verify_digest(struct signature *s, struct bytes digest, struct bytes 
 		return 0;
 	if (!s->verifier)
 		s->verifier = new_verifier(s);
-	return s->verifier &&
-	       EVP_PKEY_verify(s->verifier, signature.data, signature.len, digest.data, digest.len) == 1;
+	return s->verifier && EVP_PKEY_verify(s->verifier, signature.data, signature.len, digest.data, digest.len) == 1;
 }
 
 /* ---- signing ---- */
@@ -200,7 +199,8 @@ static void digest_by_length(struct signature *s, size_t len)
 	}
 }
 
-static int sign(void *ctx, unsigned char *out, size_t *out_len, size_t out_size, const unsigned char *digest, size_t len)
+static int sign(void *ctx, unsigned char *out, size_t *out_len, size_t out_size, const unsigned char *digest,
+		size_t len)
 {
 	struct signature *s = ctx;
 	if (!out) {
@@ -380,12 +380,13 @@ static int get_ctx_params(void *ctx, OSSL_PARAM params[])
 	p = OSSL_PARAM_locate(params, OSSL_SIGNATURE_PARAM_PAD_MODE);
 	if (p && p->data_type == OSSL_PARAM_INTEGER)
 		return OSSL_PARAM_set_int(p, s->pss ? RSA_PKCS1_PSS_PADDING : RSA_PKCS1_PADDING);
-	return !p || OSSL_PARAM_set_utf8_string(p, s->pss ? OSSL_PKEY_RSA_PAD_MODE_PSS : OSSL_PKEY_RSA_PAD_MODE_PKCSV15);
+	return !p ||
+	       OSSL_PARAM_set_utf8_string(p, s->pss ? OSSL_PKEY_RSA_PAD_MODE_PSS : OSSL_PKEY_RSA_PAD_MODE_PKCSV15);
 }
 
 #define DIGEST_PARAMETER OSSL_PARAM_utf8_string(OSSL_SIGNATURE_PARAM_DIGEST, NULL, 0)
-#define RSA_PARAMETERS                                                      \
-	OSSL_PARAM_utf8_string(OSSL_SIGNATURE_PARAM_PAD_MODE, NULL, 0),     \
+#define RSA_PARAMETERS                                                             \
+	OSSL_PARAM_utf8_string(OSSL_SIGNATURE_PARAM_PAD_MODE, NULL, 0),            \
 		OSSL_PARAM_utf8_string(OSSL_SIGNATURE_PARAM_PSS_SALTLEN, NULL, 0), \
 		OSSL_PARAM_utf8_string(OSSL_SIGNATURE_PARAM_MGF1_DIGEST, NULL, 0)
 
@@ -416,16 +417,18 @@ static const OSSL_PARAM *gettable(void *ctx, void *provctx)
 
 /* ---- dispatch ---- */
 
-#define ENTRY(id, function) { OSSL_FUNC_SIGNATURE_##id, (void (*)(void))(function) }
-#define COMMON                                                                                                   \
-	ENTRY(NEWCTX, hsm_signature_new), ENTRY(FREECTX, hsm_signature_free), ENTRY(DUPCTX, dup_ctx),            \
-		ENTRY(SIGN_INIT, sign_init), ENTRY(SIGN, sign), ENTRY(VERIFY_INIT, sign_init),                   \
-		ENTRY(VERIFY, verify), ENTRY(DIGEST_SIGN_INIT, digest_init),                                     \
-		ENTRY(DIGEST_SIGN_UPDATE, digest_update), ENTRY(DIGEST_SIGN_FINAL, digest_sign_final),           \
-		ENTRY(DIGEST_SIGN, digest_sign), ENTRY(DIGEST_VERIFY_INIT, digest_init),                         \
-		ENTRY(DIGEST_VERIFY_UPDATE, digest_update), ENTRY(DIGEST_VERIFY_FINAL, digest_verify_final),     \
-		ENTRY(GET_CTX_PARAMS, get_ctx_params), ENTRY(GETTABLE_CTX_PARAMS, gettable),                     \
-		ENTRY(SET_CTX_PARAMS, set_ctx_params)
+#define ENTRY(id, function)                                          \
+	{                                                            \
+		OSSL_FUNC_SIGNATURE_##id, (void (*)(void))(function) \
+	}
+#define COMMON                                                                                                        \
+	ENTRY(NEWCTX, hsm_signature_new), ENTRY(FREECTX, hsm_signature_free), ENTRY(DUPCTX, dup_ctx),                 \
+		ENTRY(SIGN_INIT, sign_init), ENTRY(SIGN, sign), ENTRY(VERIFY_INIT, sign_init), ENTRY(VERIFY, verify), \
+		ENTRY(DIGEST_SIGN_INIT, digest_init), ENTRY(DIGEST_SIGN_UPDATE, digest_update),                       \
+		ENTRY(DIGEST_SIGN_FINAL, digest_sign_final), ENTRY(DIGEST_SIGN, digest_sign),                         \
+		ENTRY(DIGEST_VERIFY_INIT, digest_init), ENTRY(DIGEST_VERIFY_UPDATE, digest_update),                   \
+		ENTRY(DIGEST_VERIFY_FINAL, digest_verify_final), ENTRY(GET_CTX_PARAMS, get_ctx_params),               \
+		ENTRY(GETTABLE_CTX_PARAMS, gettable), ENTRY(SET_CTX_PARAMS, set_ctx_params)
 
 const OSSL_DISPATCH hsm_signature_rsa[] = { COMMON, ENTRY(SETTABLE_CTX_PARAMS, settable_rsa), { 0, NULL } };
 const OSSL_DISPATCH hsm_signature_ecdsa[] = { COMMON, ENTRY(SETTABLE_CTX_PARAMS, settable_ecdsa), { 0, NULL } };

@@ -117,9 +117,25 @@ static int sign_pkcs1(struct hsm_key *k, const struct hsm_digest *d, struct byte
 		      struct error *err)
 {
 	/* DigestInfo of RFC 8017 section 9.2, whose head has the same length for all three. */
-	uint8_t info[DIGEST_INFO_HEAD + DIGEST_MAX] = { 0x30, (uint8_t)(17 + d->size), 0x30, 0x0d, 0x06, 0x09, 0x60,
-							0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, d->number, 0x05, 0x00,
-							0x04, (uint8_t)d->size };
+	uint8_t info[DIGEST_INFO_HEAD + DIGEST_MAX] = { 0x30,
+							(uint8_t)(17 + d->size),
+							0x30,
+							0x0d,
+							0x06,
+							0x09,
+							0x60,
+							0x86,
+							0x48,
+							0x01,
+							0x65,
+							0x03,
+							0x04,
+							0x02,
+							d->number,
+							0x05,
+							0x00,
+							0x04,
+							(uint8_t)d->size };
 	memcpy(info + DIGEST_INFO_HEAD, digest.data, digest.len);
 	return hsm_key_sign_raw(k, CKM_RSA_PKCS, NULL, 0, BYTES(info, DIGEST_INFO_HEAD + digest.len), signature, err);
 }
@@ -142,7 +158,8 @@ static int sign_ecdsa(struct hsm_key *k, struct bytes digest, struct buf *signat
 	enum hsm_key_type type = hsm_key_type(k);
 	size_t order = type == HSM_EC_P256 ? 32 : type == HSM_EC_P384 ? 48 : 66;
 	if (digest.len > order)
-		digest.len = order; /* the left-most bits (FIPS 186-4 section 6.4); all our orders have whole octets here */
+		digest.len =
+			order; /* the left-most bits (FIPS 186-4 section 6.4); all our orders have whole octets here */
 	auto_buf raw = BUF_INIT;
 	if (hsm_key_sign_raw(k, CKM_ECDSA, NULL, 0, digest, &raw, err))
 		return -1;

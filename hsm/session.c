@@ -104,8 +104,9 @@ static int take_locked(struct hsm_pool *pool, CK_SESSION_HANDLE *session, struct
 			continue;
 		}
 		if (pthread_cond_timedwait(&pool->freed, &pool->lock, &deadline) == ETIMEDOUT)
-			return err_set(err, ERR_TOKEN_UNAVAILABLE, "all %zu sessions of the token were in use for %d ms",
-				       pool->max, HSM_POOL_WAIT_MS);
+			return err_set(err, ERR_TOKEN_UNAVAILABLE,
+				       "all %zu sessions of the token were in use for %d ms", pool->max,
+				       HSM_POOL_WAIT_MS);
 	}
 }
 

@@ -33,7 +33,8 @@ struct hsm_signing {
 static EVP_MD_CTX *new_context(struct hsm_signer *s)
 {
 	EVP_MD_CTX *c = EVP_MD_CTX_new();
-	if (c && EVP_DigestSignInit_ex(c, NULL, s->digest, s->context, "?provider=" HSM_PROVIDER_NAME, s->pkey, NULL) == 1)
+	if (c &&
+	    EVP_DigestSignInit_ex(c, NULL, s->digest, s->context, "?provider=" HSM_PROVIDER_NAME, s->pkey, NULL) == 1)
 		return c;
 	EVP_MD_CTX_free(c);
 	return NULL;

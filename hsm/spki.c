@@ -76,8 +76,7 @@ static void add_spki(struct buf *out, struct bytes algorithm, struct bytes key)
 }
 
 /* The exponent's range is that of BR 6.1.6: odd, from 2^16 + 1 to 2^256 - 1. */
-static int rsa_spki(const struct hsm_public_attributes *a, enum hsm_key_type *type, struct buf *spki,
-		    struct error *err)
+static int rsa_spki(const struct hsm_public_attributes *a, enum hsm_key_type *type, struct buf *spki, struct error *err)
 {
 	struct bytes n = without_zeros(a->modulus), e = without_zeros(a->exponent);
 	static const struct {

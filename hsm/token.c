@@ -123,8 +123,10 @@ static void set_state(struct hsm_token *t, enum hsm_token_state to, CK_RV rv)
 	if (from == to)
 		return;
 	log_write(to == HSM_TOKEN_UP ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "token state",
-		  (const struct log_kv[]){ KV("token", t->name.token), KV("from", hsm_token_state_name(from)),
-					   KV("to", hsm_token_state_name(to)), KV("answer", hsm_ckr_name(rv)),
+		  (const struct log_kv[]){ KV("token", t->name.token),
+					   KV("from", hsm_token_state_name(from)),
+					   KV("to", hsm_token_state_name(to)),
+					   KV("answer", hsm_ckr_name(rv)),
 					   { NULL, NULL, 0 } });
 }
 
@@ -132,9 +134,10 @@ static void set_state(struct hsm_token *t, enum hsm_token_state to, CK_RV rv)
 static int login(struct hsm_token *t, struct error *err)
 {
 	if (t->pin_refused)
-		return err_set(err, ERR_PIN_REFUSED,
-			       "token %s refused this PIN before; it is not tried again, so that its counter is not used up",
-			       t->name.token);
+		return err_set(
+			err, ERR_PIN_REFUSED,
+			"token %s refused this PIN before; it is not tried again, so that its counter is not used up",
+			t->name.token);
 	struct bytes pin = secret_bytes(t->pin);
 	CK_RV rv = p11_call(t->fn, C_Login, t->anchor, CKU_USER, (CK_UTF8CHAR_PTR)(uintptr_t)pin.data, pin.len);
 	if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN)
@@ -377,18 +380,18 @@ static struct hsm_token *open_matching(struct hsm_module *m, const struct hsm_ur
 	return t;
 }
 
-struct hsm_token *hsm_token_open(struct hsm_module *m, const char *text, const struct secret *pin, size_t sessions,
+struct hsm_token *hsm_token_open(struct hsm_module *m, const char *uri, const struct secret *pin, size_t sessions,
 				 struct error *err)
 {
-	struct hsm_uri uri;
-	if (hsm_uri_parse(text, &uri, err))
+	struct hsm_uri name;
+	if (hsm_uri_parse(uri, &name, err))
 		return NULL;
 	pthread_rwlock_rdlock(&m->gate);
-	struct hsm_token *t = open_matching(m, &uri, pin, sessions, err);
+	struct hsm_token *t = open_matching(m, &name, pin, sessions, err);
 	pthread_rwlock_unlock(&m->gate);
 	if (!t && (err->code == ERR_CONFIG || err->code == ERR_TOKEN_UNAVAILABLE)) {
 		struct error cause = *err;
-		(void)err_wrap(err, cause.code, "cannot open token %s: %s", text, cause.message);
+		(void)err_wrap(err, cause.code, "cannot open token %s: %s", uri, cause.message);
 	}
 	return t;
 }

@@ -10,6 +10,12 @@
  * Login state belongs to process and token. An anchor session holds the login for
  * the life of the struct; each signing thread has a session of its own from the pool,
  * kept for the life of the login: sessions are not closed while others sign.
+ *
+ * A token that is down is looked at by hsm_token_probe, and by signers at most every
+ * 500 ms; meanwhile signing fails at once. When it does not answer and every other token
+ * of its module is down too, the module is finalized and initialized anew (some modules see
+ * only then that a token came back); then slot, login, sessions and keys are found again.
+ * The structs stay valid throughout.
  */
 #ifndef CHANCERY_HSM_TOKEN_H
 #define CHANCERY_HSM_TOKEN_H
@@ -50,13 +56,17 @@ struct hsm_token *hsm_token_open(struct hsm_module *m, const char *uri, const st
 void hsm_token_close(struct hsm_token *t);
 
 enum hsm_token_state { HSM_TOKEN_UP, HSM_TOKEN_DEGRADED, HSM_TOKEN_DOWN, HSM_TOKEN_RECOVERING, HSM_TOKEN_PIN_REFUSED };
-/* What the last calls showed: up until a call failed with more than a bad argument. Any thread. */
+/* What the last calls showed: up until a call failed with more than a bad argument; then
+ * degraded where the token still answers, down where not; pin-refused for good once it has
+ * refused the PIN. Recovering is for a supervisor to say. Any thread. */
 enum hsm_token_state hsm_token_state(struct hsm_token *t);
 const char *hsm_token_state_name(enum hsm_token_state s); /* "up", "degraded", "down", ... */
 const char *hsm_token_label(const struct hsm_token *t);   /* borrowed */
 /* C_Sign calls that succeeded since open. Any thread. */
 uint64_t hsm_token_signatures(struct hsm_token *t);
-/* Asks the token whether it is there (C_GetSessionInfo and C_GetTokenInfo); updates the state. Any thread. */
+/* Asks the token whether it is there (C_GetTokenInfo, C_GetSessionInfo), logs in again where the
+ * login was lost, restarts the module where all its tokens are down; updates the state. 0 where
+ * the token is there. ERR_TOKEN_UNAVAILABLE, ERR_PIN_REFUSED. Any thread; may take a second. */
 int hsm_token_probe(struct hsm_token *t, struct error *err);
 
 CLEANUP_POINTER(hsm_module, struct hsm_module, hsm_module_close)

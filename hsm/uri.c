@@ -13,13 +13,13 @@ static const struct text_attribute {
 	enum hsm_uri_part part;
 	size_t offset, size;
 } text_attributes[] = {
-#define TEXT(name, part, field) { name, part, offsetof(struct hsm_uri, field), sizeof(((struct hsm_uri *)0)->field) }
-	TEXT("token", HSM_URI_TOKEN, token),
-	TEXT("manufacturer", HSM_URI_MANUFACTURER, manufacturer),
-	TEXT("serial", HSM_URI_SERIAL, serial),
-	TEXT("model", HSM_URI_MODEL, model),
-	TEXT("object", HSM_URI_OBJECT, object),
-	TEXT("type", HSM_URI_TYPE, type),
+#define TEXT(name, part, field)                                                                   \
+	{                                                                                         \
+		name, part, offsetof(struct hsm_uri, field), sizeof(((struct hsm_uri *)0)->field) \
+	}
+	TEXT("token", HSM_URI_TOKEN, token),    TEXT("manufacturer", HSM_URI_MANUFACTURER, manufacturer),
+	TEXT("serial", HSM_URI_SERIAL, serial), TEXT("model", HSM_URI_MODEL, model),
+	TEXT("object", HSM_URI_OBJECT, object), TEXT("type", HSM_URI_TYPE, type),
 #undef TEXT
 };
 #define TEXT_ATTRIBUTES (sizeof(text_attributes) / sizeof(text_attributes[0]))
@@ -60,7 +60,8 @@ static int decode(const char *name, struct bytes text, uint8_t *out, size_t max,
 			i += 2;
 		} else if (!is_plain(c)) {
 			return err_set(err, ERR_CONFIG,
-				       "PKCS#11 URI: character 0x%02x in %s must be percent-encoded (%%%02X)", c, name, c);
+				       "PKCS#11 URI: character 0x%02x in %s must be percent-encoded (%%%02X)", c, name,
+				       c);
 		}
 		out[len] = c;
 	}

@@ -31,14 +31,14 @@ enum hsm_uri_part {
 };
 
 struct hsm_uri {
-	unsigned parts;                          /* of enum hsm_uri_part */
-	char token[33], manufacturer[33];        /* as CK_TOKEN_INFO, without the blanks at the end */
-	char serial[17], model[17];              /* likewise */
-	unsigned long slot;                      /* slot-id, decimal */
-	char object[HSM_URI_OBJECT_MAX + 1];     /* CKA_LABEL */
-	uint8_t id[HSM_URI_ID_MAX];              /* CKA_ID */
+	unsigned parts;                      /* of enum hsm_uri_part */
+	char token[33], manufacturer[33];    /* as CK_TOKEN_INFO, without the blanks at the end */
+	char serial[17], model[17];          /* likewise */
+	unsigned long slot;                  /* slot-id, decimal */
+	char object[HSM_URI_OBJECT_MAX + 1]; /* CKA_LABEL */
+	uint8_t id[HSM_URI_ID_MAX];          /* CKA_ID */
 	size_t id_len;
-	char type[12];                           /* public, private, cert, secret-key or data */
+	char type[12]; /* public, private, cert, secret-key or data */
 };
 
 /* Reads text. ERR_CONFIG says what is wrong with which attribute; uri is then undefined. */

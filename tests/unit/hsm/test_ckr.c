@@ -4,7 +4,8 @@
 
 static void only_pin_answers_are_pin_refused(void)
 {
-	static const CK_RV pins[] = { CKR_PIN_INCORRECT, CKR_PIN_LOCKED, CKR_PIN_EXPIRED, CKR_PIN_INVALID, CKR_PIN_LEN_RANGE };
+	static const CK_RV pins[] = { CKR_PIN_INCORRECT, CKR_PIN_LOCKED, CKR_PIN_EXPIRED, CKR_PIN_INVALID,
+				      CKR_PIN_LEN_RANGE };
 	struct error err = ERR_INIT;
 	for (size_t i = 0; i < sizeof(pins) / sizeof(pins[0]); i++)
 		CHECK_FAILS(hsm_ckr_error(&err, "C_Login", pins[i]) == -1, &err, ERR_PIN_REFUSED);

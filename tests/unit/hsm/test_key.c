@@ -48,9 +48,10 @@ static void generated_key_only_signs_and_never_leaves(void)
 	CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
 	struct error err = ERR_INIT;
 	CHECK_INT(hsm_objects_find(f.token, match, 2, &object, 1, &err), 1);
-	static const CK_ATTRIBUTE_TYPE set[] = { CKA_TOKEN, CKA_PRIVATE, CKA_SENSITIVE, CKA_SIGN, CKA_ALWAYS_SENSITIVE,
-						 CKA_NEVER_EXTRACTABLE };
-	static const CK_ATTRIBUTE_TYPE clear[] = { CKA_EXTRACTABLE, CKA_MODIFIABLE, CKA_DECRYPT, CKA_UNWRAP, CKA_DERIVE };
+	static const CK_ATTRIBUTE_TYPE set[] = { CKA_TOKEN, CKA_PRIVATE,          CKA_SENSITIVE,
+						 CKA_SIGN,  CKA_ALWAYS_SENSITIVE, CKA_NEVER_EXTRACTABLE };
+	static const CK_ATTRIBUTE_TYPE clear[] = { CKA_EXTRACTABLE, CKA_MODIFIABLE, CKA_DECRYPT, CKA_UNWRAP,
+						   CKA_DERIVE };
 	for (size_t i = 0; i < sizeof(set) / sizeof(set[0]); i++)
 		CHECK_INT(hsm_object_flag(f.token, object, set[i]), 1);
 	for (size_t i = 0; i < sizeof(clear) / sizeof(clear[0]); i++)

@@ -17,7 +17,10 @@ static EVP_PKEY *public_of(const struct hsm_key *k)
 
 static const EVP_MD *md_for(enum hsm_key_type type)
 {
-	return type == HSM_ED25519 ? NULL : type == HSM_EC_P384 ? EVP_sha384() : type == HSM_EC_P521 ? EVP_sha512() : EVP_sha256();
+	return type == HSM_ED25519   ? NULL
+	       : type == HSM_EC_P384 ? EVP_sha384()
+	       : type == HSM_EC_P521 ? EVP_sha512()
+				     : EVP_sha256();
 }
 
 static void name_it(X509_NAME *name)

@@ -3,14 +3,15 @@
 #include "tests/unit/unit.h"
 
 #define P256_PARAMS "06082a8648ce3d030107"
-#define P256_POINT                                                         \
+#define P256_POINT                                                           \
 	"046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296" \
 	"4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"
 #define P256_SPKI "3059301306072a8648ce3d020106082a8648ce3d030107034200" P256_POINT
 #define ED_POINT "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 #define ED_SPKI "302a300506032b6570032100" ED_POINT
 
-static void expect(CK_KEY_TYPE type, struct bytes params, struct bytes point, enum hsm_key_type expected, const char *spki)
+static void expect(CK_KEY_TYPE type, struct bytes params, struct bytes point, enum hsm_key_type expected,
+		   const char *spki)
 {
 	struct hsm_public_attributes a = { .type = type, .ec_params = params, .ec_point = point };
 	enum hsm_key_type got = HSM_RSA_2048;
@@ -60,7 +61,13 @@ static void refuses_other_curves_and_types(void)
 static void refuses_points_of_another_form(void)
 {
 	static const char *const points[] = {
-		"", "00", "03" ED_POINT, "0441" P256_POINT "00", "0440" P256_POINT, "06" ED_POINT ED_POINT, "0442" P256_POINT,
+		"",
+		"00",
+		"03" ED_POINT,
+		"0441" P256_POINT "00",
+		"0440" P256_POINT,
+		"06" ED_POINT ED_POINT,
+		"0442" P256_POINT,
 	};
 	for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++) {
 		struct hsm_public_attributes a = { .type = CKK_EC,
