@@ -210,7 +210,7 @@ static int read_cursor(struct page *p, struct bytes cursor, struct error *err)
 {
 	auto_buf plain = BUF_INIT;
 	struct error ignored = ERR_INIT;
-	if (text_parse_hex(cursor, 4 * STORE_KEY_MAX, &plain, &ignored) == 0) {
+	if (text_parse_hex(cursor, (size_t)4 * STORE_KEY_MAX, &plain, &ignored) == 0) {
 		struct reader r = reader_of(buf_bytes(&plain));
 		uint8_t index = reader_u8(&r);
 		struct bytes index_key = reader_field(&r, STORE_KEY_MAX);

@@ -263,7 +263,7 @@ static double measure(struct bench *b, void *(*main)(void *), size_t threads, do
 	for (size_t i = 0; i < threads; i++) {
 		workers[i] = (struct worker){ .b = b,
 					      .number = i,
-					      .until_ms = begun_ms + b->seconds * 1000,
+					      .until_ms = begun_ms + (int64_t)b->seconds * 1000,
 					      .room = &room,
 					      .completed = &completed,
 					      .failed = &failed };

@@ -299,7 +299,7 @@ static void a_clock_set_back_stops_issuing(void)
 	const struct ca_actor alice = fixture_actor("alice", ROLE_REQUESTER);
 	const struct message_issue m = fixture_request("www.alice.test", &spki);
 	int64_t right_ms = ca_now_ms(f.ca);
-	f.now_ms = right_ms - 3600 * 1000;
+	f.now_ms = right_ms - (int64_t)3600 * 1000;
 	CHECK_INT(refused(&f, &alice, &m), ERR_BUSY);
 	fixture_reopen(&f); /* a restart does not forget */
 	CHECK_INT(refused(&f, &alice, &m), ERR_BUSY);

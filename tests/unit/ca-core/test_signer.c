@@ -200,8 +200,8 @@ static void what_grants_power_is_not_answered_on_the_fronts_channel(void)
 	fixture_spki(&spki);
 	const struct message_identity_add add = { .name = bytes_of("mallory"), .roles = 15, .spki = buf_bytes(&spki) };
 	message_identity_add_write(&add, &payload);
-	for (uint16_t type = MSG_IDENTITY_ADD; type <= MSG_KEY_BLOCK; type++) {
-		CHECK_INT(ask(&p, type, &payload), MSG_ERROR);
+	for (int type = MSG_IDENTITY_ADD; type <= MSG_KEY_BLOCK; type++) {
+		CHECK_INT(ask(&p, (uint16_t)type, &payload), MSG_ERROR);
 		CHECK_INT(p.refusal.code, ERR_BAD_REQUEST);
 	}
 	static const uint16_t nonsense[] = { 0, MSG_ERROR, MSG_DONE, MSG_SESSION, MSG_ISSUED, 999, 65535 };
@@ -222,10 +222,10 @@ static void garbage_in_a_frame_is_refused_and_the_next_is_answered(void)
 			random = random * 1664525 + 1013904223;
 			buf_u8(&garbage, (uint8_t)(random >> 24));
 		}
-		for (uint16_t type = MSG_SESSION_OPEN; type <= MSG_FRONT_CERTIFICATE; type++) {
+		for (int type = MSG_SESSION_OPEN; type <= MSG_FRONT_CERTIFICATE; type++) {
 			bool silent = type == MSG_SESSION_CLOSE || (type == MSG_HEALTH_GET && garbage.len == 0);
 			if (!silent)
-				CHECK_INT(ask(&p, type, &garbage), MSG_ERROR);
+				CHECK_INT(ask(&p, (uint16_t)type, &garbage), MSG_ERROR);
 		}
 	}
 	CHECK_INT(ask(&p, MSG_HEALTH_GET, &nothing), MSG_HEALTH);
