@@ -86,6 +86,7 @@ static void print_list(const json_t *list)
 	char number[32];
 	const json_t *entries = json_object_get(list, "entries"), *entry;
 	(void)snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(json_object_get(list, "number")));
+	output_fact("name", member_text(list, "name"));
 	output_fact("issuer", member_text(list, "issuer"));
 	output_fact("number", number);
 	output_fact("this update", member_text(list, "thisUpdate"));
@@ -110,6 +111,8 @@ static int show_one(struct invocation *in, const char *what, json_t *lists)
 	json_t *list = fetch(in, what, &der, &in->error) || to_der(&der, &in->error)
 			       ? NULL
 			       : list_json(buf_bytes(&der), &in->error);
+	if (list)
+		(void)json_object_set_new(list, "name", json_string(what));
 	return list ? json_array_append_new(lists, list) : -1;
 }
 
