@@ -1,10 +1,10 @@
 /* POST /api/v1/csr/decode: what a signing request says, what will not be copied, and what each
  * profile would do with it, decided by the signer as if it were asked to issue. */
-#include <openssl/x509.h>
+#include <openssl/objects.h>
 #include <stdlib.h>
 
 #include "base/der.h"
-#include "base/ossl.h"
+#include "ca-core/tbs.h"
 #include "httpd/csr_body.h"
 #include "httpd/handlers.h"
 #include "httpd/json.h"
@@ -48,18 +48,11 @@ static json_t *not_copied_json(const struct ca_csr *csr)
 	return list;
 }
 
-/* RFC 2253 text; the request has passed our own reader already. */
 static json_t *subject_json(const struct ca_csr *csr)
 {
-	const unsigned char *at = csr->subject.data;
-	X509_NAME *name = d2i_X509_NAME(NULL, &at, (long)csr->subject.len);
-	auto_bio *memory = BIO_new(BIO_s_mem());
-	char *text = NULL;
-	long len = 0;
-	if (name && memory && X509_NAME_print_ex(memory, name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) >= 0)
-		len = BIO_get_mem_data(memory, &text);
-	X509_NAME_free(name);
-	return json_text(BYTES(text, len > 0 ? (size_t)len : 0));
+	auto_buf text = BUF_INIT;
+	struct error err = ERR_INIT;
+	return ca_subject_text(csr->subject, &text, &err) == 0 ? json_text(buf_bytes(&text)) : json_null();
 }
 
 /* CertificationRequest ::= SEQUENCE { info, signatureAlgorithm, signature }. Source: RFC 2986 section 4.2. */

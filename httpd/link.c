@@ -72,13 +72,13 @@ static bool slot_release(struct link *link, uint64_t id, struct slot *taken)
 	return waits;
 }
 
-/* Answers with err every question whose deadline is before now_ms. */
-static void fail_before(struct link *link, int64_t now_ms, const struct error *err)
+/* Answers with err every question whose deadline is at last_ms or before. */
+static void fail_until(struct link *link, int64_t last_ms, const struct error *err)
 {
 	for (uint32_t i = 0; i < link->slot_count; i++) {
 		struct slot taken = { .id = 0 };
 		(void)pthread_mutex_lock(&link->lock);
-		if (link->slots[i].id != 0 && link->slots[i].deadline_ms < now_ms)
+		if (link->slots[i].id != 0 && link->slots[i].deadline_ms <= last_ms)
 			taken = slot_empty(link, i);
 		(void)pthread_mutex_unlock(&link->lock);
 		if (taken.id != 0)
@@ -93,8 +93,8 @@ static int err_down(struct error *err)
 
 /* ---- the reader ---- */
 
-/* True where the channel just installed is to be given up again: whoever ends the link or offers
- * another may have looked for it too early to shut it down. */
+/* True where the present channel is to be given up: the link ends, or another is offered. Whoever did
+ * so may have looked for a channel too early to shut it down. */
 static bool is_superseded(struct link *link)
 {
 	(void)pthread_mutex_lock(&link->lock);
@@ -139,7 +139,7 @@ static void drop_channel(struct link *link)
 
 	struct error down = ERR_INIT;
 	(void)err_down(&down);
-	fail_before(link, INT64_MAX, &down);
+	fail_until(link, INT64_MAX, &down);
 	channel_free(channel);
 }
 
@@ -163,7 +163,8 @@ static void *read_answers(void *arg)
 		struct frame frame;
 		while (channel_receive(link->channel, &frame, -1, &err) == 1)
 			dispatch(link, &frame);
-		log_err(LOG_LEVEL_WARN, "signer gone", &err);
+		if (!is_superseded(link))
+			log_err(LOG_LEVEL_WARN, "signer gone", &err);
 		drop_channel(link);
 		link->events.down(link->events.arg);
 	}
@@ -214,7 +215,7 @@ void link_expire(struct link *link, int64_t now_ms)
 	(void)err_set(&late, ERR_BUSY,
 		      "the signing process did not answer in time; a certificate that was issued "
 		      "nevertheless is found under the request's Idempotency-Key");
-	fail_before(link, now_ms, &late);
+	fail_until(link, now_ms - 1, &late);
 }
 
 void link_refuse(struct link *link)
@@ -224,7 +225,7 @@ void link_refuse(struct link *link)
 	(void)pthread_rwlock_unlock(&link->channel_lock);
 	struct error stopping = ERR_INIT;
 	(void)err_set(&stopping, ERR_BUSY, "the server is stopping");
-	fail_before(link, INT64_MAX, &stopping);
+	fail_until(link, INT64_MAX, &stopping);
 }
 
 bool link_is_up(struct link *link)
