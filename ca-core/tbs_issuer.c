@@ -150,13 +150,12 @@ int ca_issuer_info_load(struct ca_issuer_info *info, const char *name, struct by
 	*info = (struct ca_issuer_info){ 0 };
 	(void)snprintf(info->name, sizeof(info->name), "%s", name);
 	buf_add_bytes(&info->certificate, certificate);
-	if (ca_certificate_read(certificate, &facts, err))
-		return err_wrap(err, ERR_CONFIG, "the certificate of issuer %s cannot be read", name);
-	if (fill(info, &facts, base_url, err)) {
+	int rc = ca_certificate_read(certificate, &facts, err)
+			 ? err_wrap(err, ERR_CONFIG, "the certificate of issuer %s cannot be read", name)
+			 : fill(info, &facts, base_url, err);
+	if (rc)
 		ca_issuer_info_clear(info);
-		return -1;
-	}
-	return 0;
+	return rc;
 }
 
 void ca_issuer_info_clear(struct ca_issuer_info *info)
