@@ -158,7 +158,7 @@ static int check_list(const struct lint *l, struct der *list, struct ca_names *s
 		      struct error *err)
 {
 	while (list->left.len && !list->failed) {
-		struct ca_name name;
+		struct ca_name name = { .type = CA_NAME_DNS };
 		size_t before = seen->count;
 		if (read_name(list, &name, err) || check_name(l, &name, err) ||
 		    ca_names_add(seen, &name, l->profile->names_max, err))

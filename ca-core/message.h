@@ -63,7 +63,7 @@ enum message_type {
 	MSG_STORE_BACKUP,    /* struct message_name: folder -> MSG_DONE */
 	MSG_CRL_IMPORT,      /* struct message_name: DER of a CRL signed elsewhere (the root's) -> MSG_DONE */
 	MSG_KEY_BLOCK,       /* struct message_block -> MSG_DONE */
-			     /* MSG_HEALTH_GET and MSG_CRL_NOW (session 0) are also answered on admin.sock */
+	/* MSG_HEALTH_GET and MSG_CRL_NOW (session 0) are also answered on admin.sock */
 };
 const char *message_type_name(uint16_t type);
 
@@ -151,7 +151,7 @@ struct message_status_change {
 struct message_status_changed {
 	struct bytes crl_url; /* none where clients will not learn of it (no_revocation) */
 	int64_t crl_from_s;   /* when the CRL that carries it is out */
-	uint64_t crl_number;     /* of the present one: the next, higher one carries it */
+	uint64_t crl_number;  /* of the present one: the next, higher one carries it */
 	bool no_revocation;
 	uint32_t same_key_count; /* serials of other unrevoked certificates of the key (keyCompromise) */
 	struct bytes same_key[MESSAGE_SAME_KEY_MAX];
