@@ -49,7 +49,7 @@ enum message_type {
 	/* signer -> front, unasked, id 0 */
 	MSG_SESSIONS_DROP, /* struct message_name: an identity whose sessions ended; forget what is kept of them */
 
-	/* admin.sock -> signer */
+	/* admin.sock -> signer; MSG_HEALTH_GET and MSG_CRL_NOW (session 0) are answered there, too */
 	MSG_IDENTITY_ADD = 64, /* -> MSG_ISSUED (struct message_issued) */
 	MSG_IDENTITY_RENEW,    /* the same struct: a further certificate for a known identity -> MSG_ISSUED */
 	MSG_IDENTITY_REMOVE,   /* struct message_name -> MSG_DONE; its certificates are revoked */
@@ -63,7 +63,6 @@ enum message_type {
 	MSG_STORE_BACKUP,    /* struct message_name: folder -> MSG_DONE */
 	MSG_CRL_IMPORT,      /* struct message_name: DER of a CRL signed elsewhere (the root's) -> MSG_DONE */
 	MSG_KEY_BLOCK,       /* struct message_block -> MSG_DONE */
-	/* MSG_HEALTH_GET and MSG_CRL_NOW (session 0) are also answered on admin.sock */
 };
 const char *message_type_name(uint16_t type);
 
