@@ -152,7 +152,10 @@ static int run_show(struct invocation *in)
 	}
 	size_t i;
 	const json_t *name;
-	json_array_foreach(json_object_get(row, "names"), i, name) output_fact("name", json_string_value(name));
+	json_array_foreach(json_object_get(row, "names"), i, name)
+	{
+		output_fact("name", json_string_value(name));
+	}
 	json_decref(row);
 	return 0;
 }
