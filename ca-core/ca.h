@@ -19,9 +19,11 @@ struct ca;
 
 struct ca_options {
 	const struct ca_config *config; /* borrowed for the life of the ca */
-	struct store *store;            /* borrowed */
+	struct store *store;            /* borrowed for the life of the ca; closed before ca_close, so that the
+					 * last commits can still answer */
 	struct clock clock;
-	const struct secret *const *pins; /* by token section; NULL entries: not logged in */
+	const struct secret *const *pins; /* by token section; NULL entries: not logged in. The secrets are borrowed
+					   * for the life of the ca: a token that comes late is logged in to then */
 	const char *published;            /* folder, "published"; NULL: publish nothing */
 };
 /* Loads modules, logs in to online tokens, finds each issuer's key by its URI and checks it against the
@@ -42,8 +44,10 @@ struct ca_actor {
 
 /* One issuance: parse -> authorize -> order -> policy -> tbs -> lint -> sign -> verify -> commit ->
  * answer. Returns 0 when it is under way; done is called once, after the certificate is durable or has failed (on
- * another thread perhaps, must not block). -1: refused at once, done is not called. certificate in the answer
- * lives until done returns. */
+ * another thread perhaps, must not block). -1: refused at once, done is not called. issued and its certificate live until
+ * done returns. A dry run that would be issued calls done with neither issued nor err. request is borrowed for
+ * the call alone. Errors: every refusal of the contract; ERR_BUSY past the deadline, and while the clock is behind the
+ * newest audit entry; ERR_TOKEN_UNAVAILABLE, ERR_STORE_FULL. */
 typedef void ca_issue_done(void *arg, const struct message_issued *issued, const struct error *err);
 int ca_issue(struct ca *ca, const struct ca_actor *actor, const struct message_issue *request, ca_issue_done *done,
 	     void *arg, struct error *err);
