@@ -81,6 +81,8 @@ def child(job, out, verbose):
             fixture = job.tests.setup(env) if job.tests.setup else env
     except (Exception, harness.TimeUp) as error:  # pylint: disable=broad-except
         broken = f"setup: {describe(error, verbose)}"
+        report = env.sanitizer_reports()
+        broken += f" (sanitizer: {report})" if report else ""
     for name, function, limit in job.rules:
         limit = limit * 4 if job.san else limit
         tell(event="start", name=name, limit=limit)
@@ -94,8 +96,10 @@ def child(job, out, verbose):
                     why = broken = f"sanitizer: {report}"
             except (Exception, harness.TimeUp) as error:  # pylint: disable=broad-except
                 why = describe(error, verbose) or type(error).__name__
-        # A fixture that never came up has one log, shown once.
-        logs = env.log_tails() if why and (why != broken or name == job.rules[0][0]) else ""
+        # A fixture that never came up has one log and one reason, shown once.
+        again = why is not None and why == broken and name != job.rules[0][0]
+        logs = env.log_tails() if why and not again else ""
+        why = f"not run: see {job.rules[0][0]}" if again and fixture is None else why
         tell(event="end", name=name, seconds=time.monotonic() - began, why=why, logs=logs)
     tell(event="done")
 

@@ -42,7 +42,8 @@ def at(ca, seconds):
 @tests.rule(60)
 def a_clock_behind_the_last_audit_entry_stops_issuing_loudly(ca):
     client(ca).issue(csr.for_names(ca.key, "before.test"))
-    back = at(ca, -2 * 3600)
+    # Not so far that the identity's own certificate would not be valid yet: that has its own answer.
+    back = at(ca, -200)
     answer = back.post_csr(csr.for_names(ca.key, "behind.test"))
     expect(answer.status >= 500, f"issued with a clock that went back: {answer}")
     contains(answer.text + ca.log(), "clock", "answer and log")

@@ -128,7 +128,9 @@ class CA:
 
     def cli(self, *words, check=True, status=None, limit=30, environment=None, data=None, cwd=None):
         """`chancery WORDS`, on this state; status: the exit status that must come."""
-        env = self.env.environment(**{"CHANCERY_STATE": self.state, **(environment or {})})
+        # The tool lives in the same time as the server.
+        shifted = {name: value for name, value in self.extra_environment.items() if name == "CHANCERY_CLOCK_OFFSET"}
+        env = self.env.environment(**{"CHANCERY_STATE": self.state, **shifted, **(environment or {})})
         done = run(self.env.program("chancery"), *words, check=False, env=env, limit=limit, data=data, cwd=cwd)
         wanted = 0 if status is None and check else status
         if wanted is not None and done.returncode != wanted:
