@@ -7,6 +7,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "tools/output.h"
 #include "tools/state.h"
 
 #define ANSWER_MS 600000 /* a backup or a list of a million entries takes its time */
@@ -61,6 +63,26 @@ void admin_free(struct admin *admin)
 	free(admin);
 }
 
+/* The frame with the answer to question id; shows that it waits. */
+static int wait_answer(struct admin *admin, uint64_t id, struct frame *frame, struct error *err)
+{
+	struct progress progress = progress_begin("waiting for the server");
+	int64_t deadline = progress.started_ms + ANSWER_MS;
+	int got = 0;
+	while (got == 0 && clock_monotonic_ms() < deadline) {
+		got = channel_receive(admin->channel, frame, 200, err);
+		if (got > 0 && frame->id != id)
+			got = 0;
+		progress_wait(&progress);
+	}
+	progress_end(&progress);
+	if (got < 0)
+		return err_wrap(err, ERR_UNREACHABLE, "the server closed its administration socket");
+	if (got == 0)
+		return err_set(err, ERR_UNREACHABLE, "the server does not answer on its administration socket");
+	return 0;
+}
+
 int admin_ask(struct admin *admin, enum message_type question, struct bytes payload, enum message_type expected,
 	      struct buf *answer, struct error *err)
 {
@@ -68,13 +90,8 @@ int admin_ask(struct admin *admin, enum message_type question, struct bytes payl
 	struct frame frame;
 	if (channel_send(admin->channel, (uint16_t)question, id, payload, err))
 		return -1;
-	do {
-		int got = channel_receive(admin->channel, &frame, ANSWER_MS, err);
-		if (got < 0)
-			return err_wrap(err, ERR_UNREACHABLE, "the server closed its administration socket");
-		if (got == 0)
-			return err_set(err, ERR_UNREACHABLE, "the server does not answer on its administration socket");
-	} while (frame.id != id);
+	if (wait_answer(admin, id, &frame, err))
+		return -1;
 	if (frame.type == MSG_ERROR) {
 		struct error peer = ERR_INIT;
 		if (message_error_read(frame.payload, &peer, err))

@@ -6,7 +6,7 @@
 #include <strings.h>
 
 #include "base/secret.h"
-#include "base/text.h"
+#include "tools/output.h"
 #include "tools/state.h"
 
 #define ANSWER_MAX ((size_t)256 << 20) /* a list of a million revocations fits */
@@ -138,6 +138,18 @@ static size_t on_header(char *data, size_t one, size_t count, void *arg)
 	return one * count;
 }
 
+static int on_progress(void *arg, curl_off_t down_all, curl_off_t down, curl_off_t up_all, curl_off_t up)
+{
+	struct progress *progress = arg;
+	(void)up_all;
+	(void)up;
+	if (down_all > 1 << 20)
+		progress_step(progress, (uint64_t)down, (uint64_t)down_all);
+	else
+		progress_wait(progress);
+	return 0;
+}
+
 static struct curl_slist *headers_for(const struct client *client, const struct request *request)
 {
 	struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
@@ -228,8 +240,13 @@ int client_call(struct client *client, const struct request *request, struct rep
 	set_up(client, request, reply);
 	(void)curl_easy_setopt(client->curl, CURLOPT_URL, buf_text(&url));
 	struct curl_slist *headers = headers_for(client, request);
+	struct progress progress = progress_begin("waiting for the server");
 	(void)curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
+	(void)curl_easy_setopt(client->curl, CURLOPT_NOPROGRESS, 0L);
+	(void)curl_easy_setopt(client->curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+	(void)curl_easy_setopt(client->curl, CURLOPT_XFERINFODATA, &progress);
 	CURLcode code = curl_easy_perform(client->curl);
+	progress_end(&progress);
 	curl_slist_free_all(headers);
 	if (code != CURLE_OK)
 		return unreachable(client, code, err);

@@ -1,6 +1,7 @@
 #include "tools/keys.h"
 
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "base/file.h"
 #include "base/secret.h"
 #include "base/text.h"
+#include "tools/output.h"
 
 #define KEY_FILE_MAX 65536
 
@@ -18,26 +20,45 @@ CLEANUP_POINTER(general_names, GENERAL_NAMES, GENERAL_NAMES_free)
 
 /* ---- keys ---- */
 
+struct key_type {
+	const char *name, *algorithm, *curve;
+	int bits;
+};
+
+static int on_generating(EVP_PKEY_CTX *context)
+{
+	progress_wait(EVP_PKEY_CTX_get_app_data(context));
+	return 1;
+}
+
+static EVP_PKEY *generate(const struct key_type *type)
+{
+	struct progress progress = progress_begin("making the key");
+	EVP_PKEY *key = NULL;
+	auto_evp_pkey_ctx *context = EVP_PKEY_CTX_new_from_name(NULL, type->algorithm, NULL);
+	if (!context || EVP_PKEY_keygen_init(context) <= 0 ||
+	    (type->curve && EVP_PKEY_CTX_set_group_name(context, type->curve) <= 0) ||
+	    (type->bits && EVP_PKEY_CTX_set_rsa_keygen_bits(context, type->bits) <= 0))
+		return NULL;
+	EVP_PKEY_CTX_set_app_data(context, &progress);
+	EVP_PKEY_CTX_set_cb(context, on_generating);
+	if (EVP_PKEY_generate(context, &key) <= 0)
+		key = NULL;
+	progress_end(&progress);
+	return key;
+}
+
 EVP_PKEY *key_generate(const char *type, struct error *err)
 {
-	static const struct {
-		const char *name, *algorithm, *curve;
-		size_t bits;
-	} types[] = {
+	static const struct key_type types[] = {
 		{ "p256", "EC", "P-256", 0 },      { "p384", "EC", "P-384", 0 },     { "p521", "EC", "P-521", 0 },
 		{ "rsa2048", "RSA", NULL, 2048 },  { "rsa3072", "RSA", NULL, 3072 }, { "rsa4096", "RSA", NULL, 4096 },
 		{ "ed25519", "ED25519", NULL, 0 },
 	};
-	EVP_PKEY *key = NULL;
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		if (strcmp(type, types[i].name) != 0)
 			continue;
-		if (types[i].curve)
-			key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", types[i].curve);
-		else if (types[i].bits)
-			key = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", types[i].bits);
-		else
-			key = EVP_PKEY_Q_keygen(NULL, NULL, types[i].algorithm);
+		EVP_PKEY *key = generate(&types[i]);
 		if (!key)
 			(void)err_openssl(err, ERR_INTERNAL, "cannot make a key");
 		return key;

@@ -83,18 +83,32 @@ struct progress progress_begin(const char *what)
 				  .terminal = isatty(STDERR_FILENO) == 1 };
 }
 
-void progress_step(struct progress *p, uint64_t done, uint64_t all)
+/* Whether the line is due now: after the first second, then at most ten times a second. */
+static bool progress_due(struct progress *p, int64_t now)
 {
-	int64_t now = clock_monotonic_ms();
 	if (!p->terminal || now - p->started_ms < 1000 || now - p->shown_ms < 100)
-		return;
+		return false;
 	p->shown_ms = now;
 	p->shown = true;
+	return true;
+}
+
+void progress_step(struct progress *p, uint64_t done, uint64_t all)
+{
+	if (!progress_due(p, clock_monotonic_ms()))
+		return;
 	if (all > 0)
 		(void)fprintf(stderr, "\r%s: %llu of %llu (%llu%%) ", p->what, (unsigned long long)done,
 			      (unsigned long long)all, (unsigned long long)(done * 100 / all));
 	else
 		(void)fprintf(stderr, "\r%s: %llu ", p->what, (unsigned long long)done);
+}
+
+void progress_wait(struct progress *p)
+{
+	int64_t now = clock_monotonic_ms();
+	if (progress_due(p, now))
+		(void)fprintf(stderr, "\r%s: %lld s ", p->what, (long long)(now - p->started_ms) / 1000);
 }
 
 void progress_end(struct progress *p)

@@ -39,6 +39,8 @@ struct progress {
 struct progress progress_begin(const char *what);
 /* Shows the line once a second has gone, then at most ten times a second. all 0: unknown. */
 void progress_step(struct progress *p, uint64_t done, uint64_t all);
-void progress_end(struct progress *p);
+/* The same with the seconds gone so far, where nothing can be counted. */
+void progress_wait(struct progress *p);
+void progress_end(struct progress *p); /* takes the line away */
 
 #endif

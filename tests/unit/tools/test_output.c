@@ -1,0 +1,81 @@
+#include "tests/unit/unit.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "tools/output.h"
+
+/* Runs print with the given stream in a file, and gives what it wrote. */
+static void capture(FILE *stream, int number, void (*print)(void), struct buf *out)
+{
+	struct error err = ERR_INIT;
+	auto_free char *path = file_join(unit_folder(), "printed");
+	(void)fflush(NULL);
+	int kept = dup(number);
+	REQUIRE(freopen(path, "w", stream) != NULL);
+	print();
+	(void)fflush(NULL);
+	(void)dup2(kept, number);
+	(void)close(kept);
+	CHECK_OK(file_read(path, 65536, out, &err) == 0, &err);
+}
+
+static void print_table(void)
+{
+	auto_table table = TABLE_INIT(2);
+	const char *const rows[][2] = { { "NAME", "B" }, { "longer name", "x" }, { "\033[31mred\n", NULL } };
+	for (size_t i = 0; i < 3; i++)
+		table_add(&table, rows[i]);
+	table_print(&table);
+}
+
+static void aligns_columns_and_lets_no_escape_sequence_through(void)
+{
+	auto_buf out = BUF_INIT;
+	capture(stdout, STDOUT_FILENO, print_table, &out);
+	CHECK_TEXT(buf_text(&out), "NAME         B\n"
+				   "longer name  x\n"
+				   "?[31mred?    \n");
+}
+
+static void print_progress(void)
+{
+	struct progress progress = progress_begin("work");
+	progress.terminal = true;
+	progress_step(&progress, 1, 10); /* not yet a second */
+	progress.started_ms -= 2000;
+	progress_step(&progress, 5, 10);
+	progress_step(&progress, 6, 10); /* too soon after the one before */
+	progress_end(&progress);
+}
+
+static void progress_shows_after_a_second_and_is_taken_away(void)
+{
+	auto_buf out = BUF_INIT;
+	capture(stderr, STDERR_FILENO, print_progress, &out);
+	CHECK_TEXT(buf_text(&out), "\rwork: 5 of 10 (50%) \r\033[K");
+}
+
+static void print_progress_to_a_file(void)
+{
+	struct progress progress = progress_begin("work");
+	progress.started_ms -= 2000;
+	progress_wait(&progress);
+	progress_end(&progress);
+}
+
+static void progress_is_for_terminals_alone(void)
+{
+	auto_buf out = BUF_INIT;
+	capture(stderr, STDERR_FILENO, print_progress_to_a_file, &out);
+	CHECK_INT(out.len, 0);
+}
+
+SUITE(output)
+{
+	TEST(aligns_columns_and_lets_no_escape_sequence_through);
+	TEST(progress_shows_after_a_second_and_is_taken_away);
+	TEST(progress_is_for_terminals_alone);
+}
