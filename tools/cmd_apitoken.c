@@ -82,7 +82,8 @@ static int run_add(struct invocation *in)
 	auto_secret_buf token = BUF_INIT;
 	auto_buf id = BUF_INIT, list = BUF_INIT;
 	uint8_t octets[ID_OCTETS];
-	int64_t now = clock_system().now_ms(NULL);
+	struct clock clock = clock_system();
+	int64_t now = clock_now_ms(&clock);
 	struct message_apitoken m = { .identity = bytes_of(in->operands[0]), .created_ms = now };
 	if (scope_of(may, &m, &in->error) || draw(&token, &in->error))
 		return refuse(in);

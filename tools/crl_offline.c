@@ -77,7 +77,8 @@ static int plan_next(struct offline *o, const struct ca_config *config, const st
 	int found = store_get(o->snap, STORE_CRLS, bytes_of(issuer->name), &value, NULL, err);
 	if (found < 0 || (found && record_crl_decode(value, &before, err)))
 		return -1;
-	int64_t now_ms = clock_system().now_ms(NULL);
+	struct clock clock = clock_system();
+	int64_t now_ms = clock_now_ms(&clock);
 	*plan = (struct ca_crl_plan){
 		.info = &o->info,
 		.signer = o->signer,

@@ -14,7 +14,8 @@ static void capture(FILE *stream, int number, void (*print)(void), struct buf *o
 	auto_free char *path = file_join(unit_folder(), "printed");
 	(void)fflush(NULL);
 	int kept = dup(number);
-	REQUIRE(freopen(path, "w", stream) != NULL);
+	const FILE *file = freopen(path, "w", stream);
+	REQUIRE(file != NULL);
 	print();
 	(void)fflush(NULL);
 	(void)dup2(kept, number);
