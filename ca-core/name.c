@@ -283,7 +283,7 @@ static size_t scheme_length(struct bytes text)
 /* The host of "//host:port/..." must be a DNS name or an address (RFC 5280 section 4.2.1.6). */
 static int check_authority(struct bytes text, struct bytes rest, struct error *err)
 {
-	struct ca_name host;
+	struct ca_name host = { .text = "" };
 	size_t len = 0;
 	while (len < rest.len && !strchr("/?#", rest.data[len]))
 		len++;
