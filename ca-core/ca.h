@@ -44,8 +44,8 @@ struct ca_actor {
 
 /* One issuance: parse -> authorize -> order -> policy -> tbs -> lint -> sign -> verify -> commit ->
  * answer. Returns 0 when it is under way; done is called once, after the certificate is durable or has failed (on
- * another thread perhaps, must not block). -1: refused at once, done is not called. issued and its certificate live until
- * done returns. A dry run that would be issued calls done with neither issued nor err. request is borrowed for
+ * another thread perhaps, must not block). -1: refused at once, done is not called. issued and its certificate live
+ * until done returns. A dry run that would be issued calls done with neither issued nor err. request is borrowed for
  * the call alone. Errors: every refusal of the contract; ERR_BUSY past the deadline, and while the clock is behind the
  * newest audit entry; ERR_TOKEN_UNAVAILABLE, ERR_STORE_FULL. */
 typedef void ca_issue_done(void *arg, const struct message_issued *issued, const struct error *err);

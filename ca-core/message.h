@@ -150,8 +150,7 @@ struct message_status_change {
 struct message_status_changed {
 	struct bytes crl_url; /* none where clients will not learn of it (no_revocation) */
 	int64_t crl_from_s;   /* when the CRL that carries it is out */
-	uint64_t crl_number;
-		/* of the list that is out now: the one that carries it has a higher number */ /* of the present one: the next, higher one carries it */
+	uint64_t crl_number;  /* of the present list: the next, higher one carries it */
 	bool no_revocation;
 	uint32_t same_key_count; /* serials of other unrevoked certificates of the key (keyCompromise) */
 	struct bytes same_key[MESSAGE_SAME_KEY_MAX];
