@@ -11,6 +11,7 @@
 
 #include "tools/chanceryd_role.h"
 #include "tools/chanceryd_supervise.h"
+#include "tools/state.h"
 
 static const char help[] = "Usage: chanceryd --config FILE\n"
 			   "\n"
@@ -23,7 +24,7 @@ static const char help[] = "Usage: chanceryd --config FILE\n"
 			   "\n"
 			   "Make a state directory with `chancery init`. Manual: chanceryd(8).\n";
 
-static int refuse(const struct error *err)
+static int give_up(const struct error *err)
 {
 	log_err(LOG_LEVEL_ERROR, "cannot start", err);
 	return err_class(err->code)->exit_status;
@@ -50,15 +51,16 @@ static int run(const char *config_file)
 	char name[PATH_MAX];
 	log_open("supervisor", LOG_FORMAT_TEXT, LOG_LEVEL_INFO);
 	if (enter_state(config_file, name, &err))
-		return refuse(&err);
+		return give_up(&err);
 	auto_ca_config *config = ca_config_load(name, &err);
 	if (!config)
-		return refuse(&err);
+		return give_up(&err);
 	log_open("supervisor", config->process.log_format, config->process.log_level);
 	auto_fd lock = listen_lock(&err);
 	struct listeners listeners;
-	if (lock < 0 || listeners_open(config, &listeners, &err) || listeners_fetch_pins(config, &listeners, &err))
-		return refuse(&err);
+	if (lock < 0 || state_hand_over(config, &err) || listeners_open(config, &listeners, &err) ||
+	    listeners_fetch_pins(config, &listeners, &err))
+		return give_up(&err);
 	int status = supervise(config, name, &listeners);
 	(void)unlink("admin.sock");
 	return status;

@@ -273,20 +273,10 @@ static int found_and_close(const struct init *init, struct error *err)
 	return result;
 }
 
-/* Each folder to the user of the role that works in it. */
 static int hand_over(struct error *err)
 {
 	auto_ca_config *config = ca_config_load(STATE_CONFIG, err);
-	struct user signer, front;
-	char why[128];
-	if (!config)
-		return -1;
-	user_for_role(config->process.signer_user, ".", &signer, why);
-	user_for_role(config->process.front_user, ".", &front, why);
-	return user_give(&signer, "store", err) || user_give(&signer, "token", err) ||
-			       user_give(&signer, "published", err) || user_give(&front, "front", err)
-		       ? -1
-		       : 0;
+	return config ? state_hand_over(config, err) : -1;
 }
 
 /* ---- the command ---- */

@@ -236,10 +236,7 @@ static int restore(struct invocation *in, const struct ca_config *config, const 
 		return -1;
 	if (require_empty_store(err) || store_backup(backup, "store", err))
 		return -1;
-	struct user signer;
-	char why[128];
-	user_for_role(config->process.signer_user, ".", &signer, why);
-	return user_give(&signer, "store", err);
+	return state_hand_over(config, err);
 }
 
 static int run_restore(struct invocation *in)

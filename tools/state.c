@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -66,6 +67,28 @@ int state_become_signer(const struct ca_config *config, struct error *err)
 	char why[128];
 	user_for_role(config->process.signer_user, ".", &user, why);
 	return user_become(&user, err);
+}
+
+static int give_own(const struct user *user, const char *folder, struct error *err)
+{
+	struct stat status;
+	if (!user->set || lstat(folder, &status) || status.st_uid != geteuid())
+		return 0;
+	const char *name = user->name;
+	log_info("folder handed over", KV("folder", folder), KV("user", name));
+	return user_give(user, folder, err);
+}
+
+int state_hand_over(const struct ca_config *config, struct error *err)
+{
+	struct user signer, front;
+	char why[128];
+	user_for_role(config->process.signer_user, ".", &signer, why);
+	user_for_role(config->process.front_user, ".", &front, why);
+	return give_own(&signer, "store", err) || give_own(&signer, "token", err) ||
+			       give_own(&signer, "published", err) || give_own(&front, "front", err)
+		       ? -1
+		       : 0;
 }
 
 struct store *state_open_store(const struct ca_config *config, bool read_only, struct error *err)

@@ -30,6 +30,10 @@ bool state_server_runs(void);
 /* Becomes the user that the store belongs to, where we are root and there is one. */
 int state_become_signer(const struct ca_config *config, struct error *err);
 
+/* Gives each folder of the state directory that is the working directory to the user of the role that works in it, where
+ * we are root and the folder is still ours: after init, a restore, or when such users have come later. */
+int state_hand_over(const struct ca_config *config, struct error *err);
+
 /* Opens the store of the state directory that is the working directory, as its user. */
 struct store;
 struct store *state_open_store(const struct ca_config *config, bool read_only, struct error *err);
