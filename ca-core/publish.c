@@ -45,10 +45,10 @@ static int publish_issuer(struct ca *ca, struct ca_issuer *issuer, struct error 
 	    ca_publish_file(ca, "ca", name, ".crt", buf_bytes(&issuer->info.certificate), err) ||
 	    (chain.len && ca_publish_file(ca, folder, "chain", ".pem", buf_bytes(&chain), err)))
 		return -1;
-	return ca_crl_publish(ca, issuer, err);
+	return 0;
 }
 
-int ca_publish_all(struct ca *ca, struct error *err)
+int ca_publish_certificates(struct ca *ca, struct error *err)
 {
 	auto_buf roots = BUF_INIT;
 	if (!ca->published)
@@ -64,7 +64,20 @@ int ca_publish_all(struct ca *ca, struct error *err)
 	}
 	if (roots.failed)
 		return err_set(err, ERR_INTERNAL, "no memory to publish the roots");
-	if (roots.len && ca_publish_file(ca, "ca", "roots", ".pem", buf_bytes(&roots), err))
-		return -1;
+	return roots.len ? ca_publish_file(ca, "ca", "roots", ".pem", buf_bytes(&roots), err) : 0;
+}
+
+int ca_publish_lists(struct ca *ca, struct error *err)
+{
+	if (!ca->published)
+		return 0;
+	for (size_t i = 0; i < ca->issuer_count; i++)
+		if (ca->issuers[i].certified && ca_crl_publish(ca, &ca->issuers[i], err))
+			return -1;
 	return ca_audit_publish_head(ca, err);
+}
+
+int ca_publish_all(struct ca *ca, struct error *err)
+{
+	return ca_publish_certificates(ca, err) || ca_publish_lists(ca, err) ? -1 : 0;
 }

@@ -13,7 +13,11 @@
 
 #include "ca-core/ca_private.h"
 
-/* Everything, from the store. */
+/* ca/: few and small files, there before anyone is answered, since answers and logins need them. */
+int ca_publish_certificates(struct ca *ca, struct error *err);
+/* crl/ and audit/: lists may be large. */
+int ca_publish_lists(struct ca *ca, struct error *err);
+/* Both. */
 int ca_publish_all(struct ca *ca, struct error *err);
 
 /* published/FOLDER/NAME+SUFFIX, 0644; makes the folder (0755). ERR_IO. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "ca-core/audit.h"
+#include "ca-core/publish.h"
 
 #define DRAIN_MS 10000
 #define STORE_FOLDER "store"
@@ -116,11 +117,20 @@ static void record_start(struct signer *s)
 		log_err(LOG_LEVEL_ERROR, "start not recorded", &err);
 }
 
+/* On a full disk those of the last time are still there, and the signer revokes. */
+static void publish_certificates(struct signer *s)
+{
+	struct error err = ERR_INIT;
+	if (ca_publish_certificates(s->ca, &err))
+		log_err(LOG_LEVEL_ERROR, "issuer certificates not published", &err);
+}
+
 static int start(struct signer *s, const struct pins *pins, struct error *err)
 {
 	if (open_all(s, pins, err))
 		return -1;
 	record_start(s);
+	publish_certificates(s);
 	if (s->role->channel >= 0) {
 		s->front = channel_new(s->role->channel, err);
 		if (!s->front)

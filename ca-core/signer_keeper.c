@@ -205,8 +205,8 @@ static void *keep(void *arg)
 {
 	struct keeper k = { .signer = arg };
 	struct error err = ERR_INIT;
-	if (ca_publish_all(k.signer->ca, &err))
-		log_err(LOG_LEVEL_ERROR, "not everything could be published", &err);
+	if (ca_publish_lists(k.signer->ca, &err))
+		log_err(LOG_LEVEL_ERROR, "not every list could be published", &err);
 	do {
 		keep_tokens(&k);
 		keep_lists(&k);
