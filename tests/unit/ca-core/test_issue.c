@@ -163,7 +163,6 @@ static void refuses_who_may_not_request(void)
 static void refuses_the_cas_own_and_blocked_keys(void)
 {
 	auto_fixture f = { .now_ms = 0 };
-	auto_buf own = BUF_INIT;
 	fixture_open(&f);
 	const struct ca_actor alice = fixture_actor("alice", ROLE_REQUESTER);
 	for (size_t i = 0; i < f.ca->issuer_count; i++) {
@@ -293,7 +292,7 @@ static void past_its_deadline_nothing_is_signed(void)
 static void a_clock_set_back_stops_issuing(void)
 {
 	auto_fixture f = { .now_ms = 0 };
-	auto_buf spki = BUF_INIT, certificate = BUF_INIT;
+	auto_buf spki = BUF_INIT;
 	fixture_open(&f);
 	fixture_spki(&spki);
 	const struct ca_actor alice = fixture_actor("alice", ROLE_REQUESTER);

@@ -272,7 +272,7 @@ static void the_fronts_own_certificate_has_the_configured_names_and_a_bound(void
 {
 	struct peer p;
 	struct error err = ERR_INIT;
-	auto_buf payload = BUF_INIT, spki = BUF_INIT, certificate = BUF_INIT;
+	auto_buf payload = BUF_INIT, spki = BUF_INIT;
 	start(&p, false, NULL, NULL);
 	fixture_spki(&spki);
 	const struct message_front_certificate m = { buf_bytes(&spki) };
