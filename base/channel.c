@@ -6,9 +6,9 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 
 #include "base/clock.h"
+#include "base/wait.h"
 
 #define LENGTH_SIZE ((size_t)4)
 #define TYPE_AND_ID_SIZE ((size_t)10)
@@ -177,14 +177,7 @@ int channel_send(struct channel *c, uint16_t type, uint64_t id, struct bytes pay
 
 void channel_flush(struct channel *c, int64_t timeout_ms)
 {
-	struct timespec until;
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += timeout_ms % 1000 * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
+	struct timespec until = wait_until(clock_monotonic_ms() + timeout_ms);
 	(void)pthread_mutex_lock(&c->lock);
 	while (!c->gone && c->queued.len + c->in_flight > 0)
 		if (pthread_cond_timedwait(&c->changed, &c->lock, &until) != 0)
@@ -321,11 +314,7 @@ struct channel *channel_new(int fd, struct error *err)
 	}
 	c->fd = fd;
 	(void)pthread_mutex_init(&c->lock, NULL);
-	pthread_condattr_t attributes;
-	(void)pthread_condattr_init(&attributes);
-	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&c->changed, &attributes);
-	(void)pthread_condattr_destroy(&attributes);
+	wait_cond_init(&c->changed);
 	int failed = start_sender(c);
 	if (failed) {
 		errno = failed;

@@ -2,7 +2,9 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "base/clock.h"
+#include "base/wait.h"
 
 struct queue {
 	pthread_mutex_t lock; /* for all that follows */
@@ -21,11 +23,7 @@ struct queue *queue_new(size_t capacity)
 		return NULL;
 	q->capacity = capacity;
 	(void)pthread_mutex_init(&q->lock, NULL);
-	pthread_condattr_t attributes;
-	(void)pthread_condattr_init(&attributes);
-	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&q->changed, &attributes);
-	(void)pthread_condattr_destroy(&attributes);
+	wait_cond_init(&q->changed);
 	return q;
 }
 
@@ -59,14 +57,7 @@ static void wait_for_item(struct queue *q, int64_t timeout_ms)
 			(void)pthread_cond_wait(&q->changed, &q->lock);
 		return;
 	}
-	struct timespec until;
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += timeout_ms % 1000 * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
+	struct timespec until = wait_until(clock_monotonic_ms() + timeout_ms);
 	while (q->count == 0 && !q->closed)
 		if (pthread_cond_timedwait(&q->changed, &q->lock, &until) != 0)
 			return;

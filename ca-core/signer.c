@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "base/wait.h"
 #include "ca-core/audit.h"
 #include "ca-core/publish.h"
 
@@ -193,13 +194,9 @@ static void read_channel(struct signer *s)
 
 static void init(struct signer *s, const struct role *role)
 {
-	pthread_condattr_t monotonic;
 	*s = (struct signer){ .role = role, .admin_wake = -1 };
 	(void)pthread_mutex_init(&s->lock, NULL);
-	(void)pthread_condattr_init(&monotonic);
-	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&s->changed, &monotonic);
-	(void)pthread_condattr_destroy(&monotonic);
+	wait_cond_init(&s->changed);
 }
 
 int ca_signer_main(const struct role *role)

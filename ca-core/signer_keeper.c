@@ -1,6 +1,7 @@
 /* What has to be done by the clock, by one thread: lists, heads, tokens that come back, clean-up. */
 #include <errno.h>
 
+#include "base/wait.h"
 #include "ca-core/audit.h"
 #include "ca-core/crl.h"
 #include "ca-core/publish.h"
@@ -193,7 +194,7 @@ static bool rest(struct keeper *k)
 	for (size_t i = 0; i < s->ca->issuer_count; i++)
 		if (s->lists[i].wanted && !k->failed_ms[i] && s->lists[i].not_before_ms < until_ms)
 			until_ms = s->lists[i].not_before_ms;
-	struct timespec until = { .tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000 };
+	struct timespec until = wait_until(until_ms);
 	if (until_ms > now_ms && !s->stopping)
 		(void)pthread_cond_timedwait(&s->changed, &s->lock, &until);
 	bool stopping = s->stopping;

@@ -2,10 +2,10 @@
  * Loading a PKCS#11 module. The only place that calls C_Initialize and C_Finalize.
  */
 #include <dlfcn.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/wait.h"
 #include "hsm/private.h"
 
 static int load(struct hsm_module *m, const char *path, struct error *err)
@@ -138,8 +138,7 @@ static int restart(struct hsm_module *m, struct error *err)
 
 int hsm_module_restart(struct hsm_module *m, struct error *err)
 {
-	int64_t until_ms = clock_monotonic_ms() + HSM_RESTART_WAIT_MS;
-	struct timespec until = { until_ms / 1000, until_ms % 1000 * 1000000 };
+	struct timespec until = wait_until(clock_monotonic_ms() + HSM_RESTART_WAIT_MS);
 	if (pthread_rwlock_clockwrlock(&m->gate, CLOCK_MONOTONIC, &until) != 0)
 		return err_set(err, ERR_TOKEN_UNAVAILABLE, "a call into the module %s does not return", m->path);
 	pthread_mutex_lock(&m->lock);

@@ -5,10 +5,10 @@
  * lent again, so the latest when all are broken none is in use.
  */
 #include <errno.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/wait.h"
 #include "hsm/private.h"
 
 int hsm_pool_init(struct hsm_pool *pool, CK_FUNCTION_LIST_PTR fn, CK_SLOT_ID slot, size_t max, struct error *err)
@@ -22,12 +22,8 @@ int hsm_pool_init(struct hsm_pool *pool, CK_FUNCTION_LIST_PTR fn, CK_SLOT_ID slo
 		*pool = (struct hsm_pool){ 0 };
 		return err_set(err, ERR_INTERNAL, "no memory for %zu sessions", max);
 	}
-	pthread_condattr_t attributes;
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_mutex_init(&pool->lock, NULL);
-	pthread_cond_init(&pool->freed, &attributes);
-	pthread_condattr_destroy(&attributes);
+	wait_cond_init(&pool->freed);
 	return 0;
 }
 
@@ -87,8 +83,7 @@ static int open_another(struct hsm_pool *pool, CK_SESSION_HANDLE *session, struc
 
 static int take_locked(struct hsm_pool *pool, CK_SESSION_HANDLE *session, struct error *err)
 {
-	int64_t deadline_ms = clock_monotonic_ms() + HSM_POOL_WAIT_MS;
-	struct timespec deadline = { deadline_ms / 1000, deadline_ms % 1000 * 1000000 };
+	struct timespec deadline = wait_until(clock_monotonic_ms() + HSM_POOL_WAIT_MS);
 	for (;;) {
 		if (pool->idle_count > 0) {
 			*session = pool->idle[--pool->idle_count];

@@ -11,9 +11,9 @@
  */
 #include <errno.h>
 #include <openssl/rand.h>
-#include <time.h>
 
 #include "base/log.h"
+#include "base/wait.h"
 #include "store/private.h"
 
 #define RANDOM (LEDGER_SERIAL - LEDGER_PREFIX - 1)
@@ -223,14 +223,7 @@ int ledger_take(struct ledger *l, struct store_serial *serial)
 
 int ledger_wait(struct ledger *l, struct store_serial *serial, int64_t timeout_ms)
 {
-	struct timespec until;
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += timeout_ms % 1000 * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
+	struct timespec until = wait_until(clock_monotonic_ms() + timeout_ms);
 	(void)pthread_mutex_lock(&l->lock);
 	l->waiting++;
 	int taken = 0;
@@ -440,11 +433,7 @@ struct ledger *ledger_open(MDB_txn *txn, const struct tables *tables, const char
 	memcpy(l->node, node, strlen(node) + 1);
 	l->clock = clock;
 	(void)pthread_mutex_init(&l->lock, NULL);
-	pthread_condattr_t attributes;
-	(void)pthread_condattr_init(&attributes);
-	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&l->moved, &attributes);
-	(void)pthread_condattr_destroy(&attributes);
+	wait_cond_init(&l->moved);
 
 	*found = 0;
 	int rc = read_mark(l, txn, tables);
