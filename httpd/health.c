@@ -153,6 +153,21 @@ static void add_counters(struct buf *out, const struct message_health *health)
 	}
 }
 
+/* A token that the signer is not to log in to has nothing to tell. */
+static void add_tokens(struct buf *out, const struct message_health *health)
+{
+	add_type(out, bytes_of("chancery_token_up"));
+	for (uint32_t i = 0; i < health->token_count; i++)
+		if (!bytes_are(health->tokens[i].state, "offline"))
+			buf_printf(out, "chancery_token_up{token=\"%.*s\"} %d\n", (int)health->tokens[i].name.len,
+				   (const char *)health->tokens[i].name.data, bytes_are(health->tokens[i].state, "up"));
+	add_type(out, bytes_of("chancery_token_signatures_total"));
+	for (uint32_t i = 0; i < health->token_count; i++)
+		buf_printf(out, "chancery_token_signatures_total{token=\"%.*s\"} %llu\n",
+			   (int)health->tokens[i].name.len, (const char *)health->tokens[i].name.data,
+			   (unsigned long long)health->tokens[i].signatures);
+}
+
 static void metrics_known(struct request *r)
 {
 	struct message_health health;
@@ -161,10 +176,7 @@ static void metrics_known(struct request *r)
 	add_single(&content, "chancery_signer_up", read_health(r, &health, &err) == 0);
 	add_single(&content, "chancery_ready", health.ready);
 	add_own_samples(r->front, &content);
-	add_type(&content, bytes_of("chancery_token_up"));
-	for (uint32_t i = 0; i < health.token_count; i++)
-		buf_printf(&content, "chancery_token_up{token=\"%.*s\"} %d\n", (int)health.tokens[i].name.len,
-			   (const char *)health.tokens[i].name.data, bytes_are(health.tokens[i].state, "up"));
+	add_tokens(&content, &health);
 	add_counters(&content, &health);
 	request_reply(r, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", &content);
 }
