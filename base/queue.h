@@ -22,6 +22,11 @@ bool queue_push(struct queue *q, void *item);
 void *queue_pop(struct queue *q, int64_t timeout_ms);
 /* Takes up to max at once without waiting further than for the first. Returns how many. */
 size_t queue_pop_many(struct queue *q, void **items, size_t max, int64_t timeout_ms);
+/* As queue_pop_many, but waits for `least` items before the time is over. Pushes that leave fewer in it do
+ * not wake it: for the queue's one consumer, which gathers. */
+size_t queue_pop_gathered(struct queue *q, void **items, size_t max, size_t least, int64_t timeout_ms);
+/* As queue_push, and ends any gathering. */
+bool queue_push_urgent(struct queue *q, void *item);
 /* No more pushes; waiting poppers get what is left, then NULL. */
 void queue_close(struct queue *q);
 bool queue_closed(struct queue *q);

@@ -176,10 +176,10 @@ static struct store_batch *expired_requests(struct store *s)
 
 /* Adds what has queued to the group, without the kicks; false where there was nothing, or a kick:
  * somebody waits for a commit. */
-static bool take_queued(struct store *s, struct store_batch **group, size_t *count, int64_t timeout_ms)
+static bool take_queued(struct store *s, struct store_batch **group, size_t *count, size_t least, int64_t timeout_ms)
 {
 	void *items[STORE_GROUP_MAX];
-	size_t taken = queue_pop_many(s->queue, items, STORE_GROUP_MAX - *count, timeout_ms);
+	size_t taken = queue_pop_gathered(s->queue, items, STORE_GROUP_MAX - *count, least, timeout_ms);
 	bool kicked = false;
 	for (size_t i = 0; i < taken; i++) {
 		if (items[i] == &s->kick)
@@ -197,11 +197,15 @@ static bool take_queued(struct store *s, struct store_batch **group, size_t *cou
 static size_t take_group(struct store *s, struct store_batch **group)
 {
 	size_t count = 0;
-	bool go_on = take_queued(s, group, &count, TICK_MS);
+	bool go_on = take_queued(s, group, &count, 1, TICK_MS);
 	int64_t end = clock_monotonic_ms() + GATHER_MS;
-	while (go_on && count < STORE_GROUP_MAX && (int)count < atomic_load(&s->coming)) {
+	while (go_on && count < STORE_GROUP_MAX) {
 		int64_t left = end - clock_monotonic_ms();
-		go_on = left > 0 && take_queued(s, group, &count, left);
+		int more = atomic_load(&s->coming) - (int)count;
+		if (more <= 0 || left <= 0)
+			break;
+		/* What comes is no longer on the way: with half of it here, as much is here as there. */
+		go_on = take_queued(s, group, &count, ((size_t)more + 1) / 2, left);
 	}
 	return count;
 }
@@ -241,7 +245,7 @@ static void *write_for_ever(void *arg)
 
 void writer_kick(struct store *s)
 {
-	if (!atomic_exchange(&s->kicked, true) && !queue_push(s->queue, &s->kick))
+	if (!atomic_exchange(&s->kicked, true) && !queue_push_urgent(s->queue, &s->kick))
 		atomic_store(&s->kicked, false); /* the queue is full: the writer is awake */
 }
 

@@ -134,8 +134,45 @@ static void several_threads_lose_and_double_nothing(void)
 	CHECK_INT(total, 2 * ITEMS);
 }
 
+static void *push_three(void *arg)
+{
+	static int items[3];
+	for (size_t i = 0; i < 3; i++)
+		CHECK(queue_push(arg, &items[i]));
+	return NULL;
+}
+
+static void *push_urgently(void *arg)
+{
+	static int item;
+	CHECK(queue_push_urgent(arg, &item));
+	return NULL;
+}
+
+static void gathering_ends_with_enough_items_an_urgent_one_or_the_time(void)
+{
+	struct queue *q = queue_new(8);
+	void *items[8];
+	pthread_t other;
+	REQUIRE(q != NULL);
+	REQUIRE(pthread_create(&other, NULL, push_three, q) == 0);
+	CHECK_INT(queue_pop_gathered(q, items, 8, 3, 10000), 3);
+	(void)pthread_join(other, NULL);
+
+	REQUIRE(pthread_create(&other, NULL, push_urgently, q) == 0);
+	int64_t begun_ms = clock_monotonic_ms();
+	CHECK_INT(queue_pop_gathered(q, items, 8, 3, 10000), 1);
+	CHECK(clock_monotonic_ms() - begun_ms < 9000);
+	(void)pthread_join(other, NULL);
+
+	CHECK(queue_push(q, items));
+	CHECK_INT(queue_pop_gathered(q, items, 8, 2, 10), 1);
+	queue_free(q);
+}
+
 SUITE(queue)
 {
+	TEST(gathering_ends_with_enough_items_an_urgent_one_or_the_time);
 	TEST(items_come_out_in_the_order_they_went_in);
 	TEST(full_queue_refuses_without_waiting);
 	TEST(pop_ends_at_its_timeout);
