@@ -240,6 +240,18 @@ static int run_unhold(struct invocation *in)
 
 /* ---- export ---- */
 
+/* Without a file the content itself; DER as base64, since JSON is text. */
+static void say_exported(const char *serial, const char *file, bool der, struct bytes content)
+{
+	auto_buf text = BUF_INIT;
+	if (der)
+		text_add_base64(&text, content);
+	else
+		buf_add_bytes(&text, content);
+	const char *member = file ? "file" : der ? "der" : "pem";
+	output_json(json_pack("{s:s, s:s}", "serial", serial, member, file ? file : buf_text(&text)));
+}
+
 static int run_export(struct invocation *in)
 {
 	const char *out = NULL;
@@ -260,7 +272,9 @@ static int run_export(struct invocation *in)
 	if (!client || client_get(client, buf_text(&path), &content, &in->error) ||
 	    (out && file_replace(out, buf_bytes(&content), 0644, &in->error)))
 		return refuse(in);
-	if (!out)
+	if (in->common.json)
+		say_exported(in->operands[0], out, der, buf_bytes(&content));
+	else if (!out)
 		(void)fwrite(content.data, 1, content.len, stdout);
 	return 0;
 }

@@ -1,5 +1,6 @@
 """The command line: exit statuses, help, JSON, files that it writes, backup and restore."""
 
+import base64
 import json
 import os
 import re
@@ -19,7 +20,7 @@ COMMANDS = """init|issue|submit|renew|cert list|cert show|cert revoke|cert hold|
 
 
 def setup(env):
-    ca = CA(env)
+    ca = CA(env, config=lambda text: text.replace("# allow-hold = true ", "allow-hold = true "))
     ca.admin = ca.client()
     return ca
 
@@ -161,19 +162,52 @@ def renew_keeps_names_and_profile(ca):
           run("openssl", "x509", "-noout", "-pubkey", "-in", os.path.join(out, "cert.pem")).stdout, "the new key")
 
 
-@tests.rule(60)
-def json_is_json(ca):
+@tests.rule(120)
+def every_command_answers_in_json(ca):
     serial = ca.admin.issue(csr.for_names(csr.EcKey(2), "json.cli.test"))[1]
-    for words in (["cert", "list"], ["cert", "show", serial], ["cert", "revoke", serial, "--reason", "superseded"],
-                  ["identity", "list"], ["identity", "show", "admin"], ["apitoken", "list"],
-                  ["crl", "show", "issuing-1"], ["crl", "now", "issuing-1"], ["config", "show"], ["config", "check"],
-                  ["store", "check"],
-                  ["token", "list"], ["token", "status"],
-                  ["issue", "--profile", "client", "--name", "json", "--out", ca.env.path("json-out")]):
-        ca.json(*words, limit=60)
-    done = ca.cli("cert", "show", "ab" * 18, "--json", status=1)
-    said = json.loads(done.stdout or done.stderr)
-    contains(json.dumps(said), "not-found", "a refusal as JSON")
+    request, out, log = ca.env.path("json.csr"), ca.env.path("json-out"), ca.env.path("json-log")
+    with open(request, "w", encoding="ascii") as file:
+        file.write(der.pem(csr.for_names(csr.EcKey(3), "json.cli.test")))
+    done = set()
+
+    def said(*words, **more):
+        done.add(next(command for command in COMMANDS if list(words[:len(command.split())]) == command.split()))
+        return ca.json(*words, limit=60, **more)
+
+    said("init", "--state", ca.state)
+    said("issue", "--profile", "client", "--name", "json", "--out", out)
+    client = serial_in(out)
+    said("renew", client, "--out", out)
+    contains(said("submit", request, "--profile", "server-dv")["chain"], "BEGIN CERTIFICATE", "submit")
+    equal(said("cert", "show", serial)["serial"], serial, "cert show")
+    expect(said("cert", "list", "--limit", "3")["certificates"], "cert list")
+    contains(said("cert", "export", serial)["pem"], "BEGIN CERTIFICATE", "cert export")
+    equal(base64.b64decode(said("cert", "export", serial, "--der")["der"])[0], 0x30, "cert export --der")
+    said("cert", "hold", client)
+    said("cert", "unhold", client)
+    said("cert", "revoke", serial, "--reason", "superseded")
+    said("identity", "add", "jason", "--role", "auditor")
+    equal(said("identity", "show", "jason")["name"], "jason", "identity show")
+    said("identity", "list")
+    for word in ("renew", "recover", "remove"):
+        said("identity", word, "jason")
+    token = said("apitoken", "add", "admin", "--may", "read")["id"]
+    said("apitoken", "list")
+    said("apitoken", "remove", token)
+    said("crl", "show", "issuing-1")
+    equal(said("crl", "now", "issuing-1")["issuer"], "issuing-1", "crl now")
+    said("audit", "export", "--out", log)
+    expect(said("audit", "verify", log)["intact"], "audit verify")
+    said("config", "show")
+    said("config", "check")
+    said("store", "check")
+    said("store", "backup", ca.env.path("json-backup"))
+    said("token", "list")
+    said("token", "status")
+    said("token", "keygen", "issuing", "--label", "json-key")
+    equal(set(COMMANDS) - done, {"store restore"}, "commands without JSON tried")
+    refusal = ca.cli("cert", "show", "ab" * 18, "--json", status=1)
+    contains(json.dumps(json.loads(refusal.stdout)), "not-found", "a refusal as JSON")
 
 
 @tests.rule()
@@ -272,7 +306,7 @@ def backup_and_restore_make_the_same_ca(ca):
     other.configure(lambda text: text.replace(f":{ca.port}", f":{other.port}").replace(f":{ca.http_port}",
                                                                                      f":{other.http_port}"))
     run("sh", "-c", f"rm -rf {other.file('store')}/* {other.file('published')}/* {other.file('admin.sock')}")
-    other.cli("store", "restore", backup, limit=60)
+    equal(other.json("store", "restore", backup, limit=60)["restored"], backup, "what was restored")
     other.store_check()
     other.start()
     mine = other.client()
