@@ -57,6 +57,13 @@ def refuses_a_request_with_one_bit_flipped_anywhere(ca):
                 "name-not-allowed")
 
 
+@tests.rule(60)
+def decode_refuses_what_issuing_refuses(ca):
+    for case in bad_csr.SYNTAX + bad_csr.SIGNATURES:
+        answer = ca.admin.request("POST", "/api/v1/csr/decode", case.make(), content_type="application/pkcs10")
+        refused(answer, 400, *case.codes, says=case.says)
+
+
 @tests.rule()
 def a_private_key_is_neither_stored_nor_logged(ca):
     answer = ca.admin.post_csr(bad_csr.KEY.private_pem())

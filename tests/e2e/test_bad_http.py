@@ -1,7 +1,6 @@
 """Hostile and mistaken HTTP: who asks, how, and in which bytes."""
 
 import os
-import re
 import socket
 import ssl
 import time
@@ -9,23 +8,15 @@ import time
 from support import csr, der
 from support.client import Client, Raw, refused
 from support.harness import Tests, equal, expect, run, wait_until
-from support.server import CA, serial_in
+from support.server import CA, serial_in, with_option
 
 REQUEST = der.pem(csr.for_names(csr.EcKey(1), "http.test"))
 ISSUE = "/api/v1/certificates?profile=server-dv"
 SECONDS = 3  # a request's total deadline here
 
 
-def short_deadline(text):
-
-    changed, count = re.subn(r"(?m)^(\s*)#?\s*request-seconds\s*=\s*\d+.*$", rf"\1request-seconds = {SECONDS}", text)
-    if not count:
-        changed = re.sub(r"(?m)^listen\s*\{", f"listen {{\n\trequest-seconds = {SECONDS}", text)
-    return changed
-
-
 def setup(env):
-    ca = CA(env, config=short_deadline)
+    ca = CA(env, config=lambda text: with_option(text, "listen", "request-seconds", SECONDS))
     ca.admin, ca.nobody = ca.client(), ca.client(identity=None)
     ca.before = ca.roles()
     ca.strangers = strangers(env)
@@ -290,6 +281,53 @@ def too_large_headers_are_refused(ca):
             answer = None
         expect(answer is None or answer.status in (400, 413, 431), f"headers of 200 KB: {answer}")
     equal(ca.health().status, 200, "readyz")
+
+
+@tests.rule()
+def an_oversize_json_body_gets_its_413(ca):
+    path = "/api/v1/certificates/" + "ab" * 18 + "/revoke"
+    body = '{"reason": "superseded", "x": "' + "a" * (300 << 10) + '"}'
+    refused(ca.client().request("POST", path, body, content_type="application/json"), 413, "too-large")
+
+
+@tests.rule()
+def pipelined_requests_are_answered_in_order(ca):
+    with raw(ca) as connection:
+        first = head(*POST, SIZE) + REQUEST
+        connection.send(first + head("GET /ca/roots.pem HTTP/1.1", "Host: localhost") + first +
+                        head("GET /nothing HTTP/1.1", "Host: localhost", "Connection: close"))
+        equal(statuses(connection, 4), [201, 200, 201, 404], "statuses")
+
+
+def statuses(connection, count):
+    """Of so many answers; what was read too far with one belongs to the next."""
+    reader, found = connection.socket.makefile("rb"), []
+    for _ in range(count):
+        found.append(int(reader.readline().split()[1]))
+        size = 0
+        while (line := reader.readline().strip()):
+            name, _, value = line.partition(b":")
+            size = int(value) if name.lower() == b"content-length" else size
+        reader.read(size)
+    return found
+
+
+@tests.rule()
+def http_1_0_clients_are_served(ca):
+    with raw(ca, None) as connection:
+        connection.send(head("GET /readyz HTTP/1.0"))
+        equal(connection.response().status, 200, "status")
+        expect(connection.closed(), "the connection stays open")
+
+
+@tests.rule()
+def a_body_is_asked_for_where_the_client_waits(ca):
+    with raw(ca) as connection:
+        connection.send(head(*POST, SIZE, "Expect: 100-continue"))
+        line = connection.socket.recv(4096)
+        expect(line.startswith(b"HTTP/1.1 100"), f"before the body: {line[:80]!r}")
+        connection.send(REQUEST)
+        equal(connection.response().status, 201, "status")
 
 
 # ---- bytes that mean two things ----

@@ -63,8 +63,8 @@ def typed(text, first):
         before = "" if first else "source ../.typed\n"
         text_here = text.replace("8443", str(ca.port)).replace("8080", str(ca.http_port))
         path = os.path.join(ca.env.build, "bin") + ":" + os.environ["PATH"]
-        done = run("bash", "-euo", "pipefail", "-c", f"{before}{text_here}\n{KEEP}", cwd=os.path.dirname(ca.state), check=False,
-                   env=ca.env.environment(PATH=path, HOME=ca.env.folder("home")))
+        done = run("bash", "-euo", "pipefail", "-c", f"{before}{text_here}\n{KEEP}", check=False,
+                   cwd=os.path.dirname(ca.state), env=ca.env.environment(PATH=path, HOME=ca.env.folder("home")))
         said = done.stdout[-500:] + done.stderr[-500:]
         expect(done.returncode == 0, f"status {done.returncode} of:\n{text_here}\n{said}")
 

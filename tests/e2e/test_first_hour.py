@@ -135,6 +135,27 @@ def the_roles_run_as_their_own_users_where_there_are_such(house):
            f"user ids of the roles: {users}")
 
 
+def may_read(user, path):
+    drop = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+    return run(*drop, "cat", path, check=False).returncode == 0
+
+
+def no_role_reads_what_is_anothers(house):
+    """The front cannot read token, store or PIN; the signer not the front's key; neither an identity's key."""
+    store, token = os.path.join(house.state, "store", "data.mdb"), os.path.join(house.state, "token")
+    front, admin = os.path.join(house.state, "front", "key.pem"), os.path.join(house.state, "admin", "key.pem")
+    pins = [os.path.join(token, name) for name in os.listdir(token) if "pin" in name]
+    for path in [store, admin, os.path.join(token, "softhsm2.conf"), *pins]:
+        expect(not may_read("chancery-front", path), f"the front may read {path}")
+    for path in [front, admin, *pins]:
+        expect(not may_read("chancery-signer", path), f"the signer may read {path}")
+    expect(may_read("chancery-front", front) and may_read("chancery-signer", store), "not even their own")
+
+
+if os.getuid() == 0:  # else all roles are one user
+    tests.add("no_role_reads_what_is_anothers", no_role_reads_what_is_anothers)
+
+
 @tests.rule(120)
 def run_again_it_finds_its_state_and_goes_on(house):
     def get(path):

@@ -183,6 +183,12 @@ class CA:
         return done.stdout
 
 
+def with_option(text, section, option, value):
+    """chancery.conf with this option of an untitled section, whether it stands there, is a comment, or is missing."""
+    changed, count = re.subn(rf"(?m)^(\s*)#?\s*{option}\s*=\s*\S+.*$", rf"\1{option} = {value}", text, count=1)
+    return changed if count else re.sub(rf"(?m)^{section}\s*\{{", f"{section} {{\n\t{option} = {value}", text, count=1)
+
+
 def children(pid):
     with contextlib.suppress(OSError):
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
