@@ -1,12 +1,15 @@
 """Time that passes, and time that goes back: with the build whose clock can be shifted."""
 
+import calendar
 import os
+import re
+import time
 
 from support import csr
-from support.client import refused, tls_context
-from support.client import Client
+from support.client import Client, Raw, refused, tls_context
 from support.harness import Tests, contains, equal, expect, run, wait_until
 from support.server import CA
+from test_operations import token_folder
 
 DAY = 86400
 
@@ -70,6 +73,10 @@ def the_servers_own_certificate_and_the_crl_are_made_anew_in_time(ca):
             return run("openssl", "x509", "-noout", "-serial", data=file.read().encode()).stdout
 
     before, list_before = shown(), ca.http().get("/crl/issuing-1.crl").body
+    at(ca, 19 * DAY)
+    wait_until(lambda: ca.http().get("/crl/issuing-1.crl").body != list_before, 20, "a new CRL")
+    equal(shown(), before, "the certificate before two thirds of its life")
+    list_before = ca.http().get("/crl/issuing-1.crl").body
     at(ca, 25 * DAY)
     wait_until(lambda: shown() != before, 20, "a new certificate of the server")
     wait_until(lambda: ca.http().get("/crl/issuing-1.crl").body != list_before, 20, "a new CRL")
@@ -98,3 +105,52 @@ def an_entry_leaves_the_crl_only_after_one_list_past_its_end(ca):
     expect(listed(), "gone from the first list after its end (RFC 5280 3.3)")
     ca.cli("crl", "now", "issuing-1")
     wait_until(lambda: not listed(), 20, "its end on the CRL")
+
+
+def warnings(ca):
+    answer = Client("127.0.0.1", ca.port, tls_context(None), timeout=5).get("/readyz")
+    return "\n".join(answer.json()["warnings"])
+
+
+@tests.rule(90)
+def an_ended_certificate_of_the_server_is_served_with_a_warning(ca):
+    """Nobody can renew it while the token is gone; what is published is still served."""
+    def shown():
+        with Raw(ca.port, tls_context(None)) as connection:
+            return connection.socket.getpeercert(binary_form=True)
+
+    folder, away = token_folder(ca), ca.file("token", "away")
+    before = shown()
+    os.rename(folder, away)
+    try:
+        late = at(ca, 90 * DAY)
+        wait_until(lambda: "TLS certificate has expired" in warnings(ca), 10, "the warning")
+        equal(shown(), before, "the server's certificate")
+        equal(late.get("/crl/issuing-1.crl").status, 200, "the CRL")
+    finally:
+        os.rename(away, folder)
+    wait_until(lambda: shown() != before, 60, "a new certificate once the token is back")
+    expect("TLS certificate" not in warnings(ca), f"warnings: {warnings(ca)}")
+
+
+@tests.rule(90)
+def health_says_in_time_until_when_the_roots_list_is_good(ca):
+    def next_update():
+        text = run("openssl", "crl", "-noout", "-nextupdate", "-in", ca.crl("root-1")).stdout.strip()
+        return calendar.timegm(time.strptime(text, "nextUpdate=%b %d %H:%M:%S %Y GMT"))
+
+    def metric():
+        text = Client("127.0.0.1", ca.port, tls_context(None)).get("/metrics").text
+        return int(re.search(r'chancery_crl_next_update_seconds\{issuer="root-1"\} (\d+)', text)[1])
+
+    expect("root-1" not in warnings(ca), f"a warning too early: {warnings(ca)}")
+    equal(metric(), next_update(), "the metric")
+    end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(next_update()))
+    at(ca, 340 * DAY)
+    contains(warnings(ca), f"root-1 is good until {end}", "warnings 25 days before its end")
+    at(ca, 366 * DAY)
+    contains(warnings(ca), "root-1 has ended", "warnings after its end")
+    before = metric()
+    ca.cli("crl", "now", "root-1")
+    wait_until(lambda: metric() > before, 10, "the new list's end in the metric")
+    expect("root-1" not in warnings(ca), f"a warning that is settled: {warnings(ca)}")
