@@ -50,7 +50,7 @@ static int run(const char *config_file)
 	struct error err = ERR_INIT;
 	char name[PATH_MAX];
 	log_open("supervisor", LOG_FORMAT_TEXT, LOG_LEVEL_INFO);
-	if (enter_state(config_file, name, &err))
+	if (role_close_up(&err) || enter_state(config_file, name, &err))
 		return give_up(&err);
 	auto_ca_config *config = ca_config_load(name, &err);
 	if (!config)

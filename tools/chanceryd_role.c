@@ -117,6 +117,15 @@ static void close_others(const struct role *role)
 	(void)close_range(from, ~0U, 0);
 }
 
+int role_close_up(struct error *err)
+{
+	const struct rlimit none = { 0, 0 };
+	if (setrlimit(RLIMIT_CORE, &none) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_DUMPABLE, DUMPABLE, 0, 0, 0))
+		return err_errno(err, ERR_IO, "cannot give up core dumps and new privileges");
+	return 0;
+}
+
 static int drop(enum role_id id, const struct ca_config *config, struct error *err)
 {
 	struct user user;
@@ -125,12 +134,9 @@ static int drop(enum role_id id, const struct ca_config *config, struct error *e
 	user_for_role(role_user(config, id), ".", &user, text);
 	if (!user.set)
 		log_info("the walls are thinner: this role runs as who started the server", KV("why", why));
-	if (user_become(&user, err))
+	/* To become another user makes a process dumpable by the system's own rule: closed up after that. */
+	if (user_become(&user, err) || role_close_up(err))
 		return -1;
-	const struct rlimit none = { 0, 0 };
-	if (setrlimit(RLIMIT_CORE, &none) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_DUMPABLE, DUMPABLE, 0, 0, 0))
-		return err_errno(err, ERR_IO, "cannot give up core dumps and new privileges");
 	/* What the supervisor's end would otherwise leave behind: a front that still holds the listeners. */
 	if (role_table[id].ends_by_signal && prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0))
 		return err_errno(err, ERR_IO, "cannot ask for the signal at the supervisor's end");

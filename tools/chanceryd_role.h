@@ -28,6 +28,10 @@ extern const struct role_row role_table[ROLE_PROCESS_COUNT];
 /* The user option of the configuration for a role. Borrowed. */
 const char *role_user(const struct ca_config *config, enum role_id id);
 
+/* No core dumps, no debugger, no new privileges, from here on: for the supervisor, which holds PINs for a moment, as
+ * for each role. ERR_IO. */
+int role_close_up(struct error *err);
+
 /* Runs as the role `name` in the working directory, which is the state directory: reads the
  * configuration and the environment, closes every other descriptor, drops to the role's user,
  * gives up what it will never need, and calls its main. Returns the exit status. */
