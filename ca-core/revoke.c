@@ -277,7 +277,8 @@ static int revoke_unfinished(struct change *c, struct error *err)
 			    : 0;
 	if (found < 0 || (found && record_unfinished_decode(value, &record, err)))
 		return -1;
-	if (!found || c->request->action != MESSAGE_REVOKE) {
+	/* One that is known to be unused was never signed: there is nothing that could be relied on. */
+	if (!found || record.void_ || c->request->action != MESSAGE_REVOKE) {
 		(void)err_set(err, ERR_NOT_FOUND, "no certificate with serial number %s", hex);
 		return err_about(err, "serial", hex, NULL);
 	}

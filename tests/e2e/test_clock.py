@@ -11,7 +11,7 @@ from support.harness import Tests, contains, equal, expect, run, wait_until
 from support.server import CA
 from test_operations import token_folder
 
-DAY = 86400
+HOUR, DAY = 3600, 86400
 
 
 def setup(env):
@@ -58,11 +58,20 @@ def a_clock_behind_the_last_audit_entry_stops_issuing_loudly(ca):
 
 
 @tests.rule(90)
+def an_idempotency_key_holds_for_a_day(ca):
+    request = csr.for_names(ca.key, "once.test")
+    serial = client(ca).issue(request, idempotency="once-a-day")[1]
+    equal(at(ca, 23 * HOUR).issue(request, idempotency="once-a-day")[1], serial, "the serial within the day")
+    again = at(ca, 25 * HOUR).issue(request, idempotency="once-a-day")[1]
+    expect(again != serial, "the key of yesterday gave yesterday's certificate")
+
+
+@tests.rule(90)
 def an_expired_identity_gets_401(ca):
     out = ca.env.path("short-identity")
     ca.cli("identity", "add", "shorty", "--role", "auditor", "--days", "1", "--out", out)
     equal(client(ca, out).get("/api/v1/audit").status, 200, "while it lasts")
-    at(ca, 2 * DAY)
+    at(ca, 3 * DAY)
     refused(client(ca, out).get("/api/v1/audit"), 401, "identity-required", says="expired|ended|valid")
 
 

@@ -197,26 +197,37 @@ static void a_certificate_without_revocation_is_recorded_and_on_no_list(void)
 	CHECK_FAILS(ca_issue_wait(f.ca, &alice, &m, NULL, NULL, &err) == -1, &err, ERR_BLOCKED_KEY);
 }
 
+static void leave_unfinished(struct fixture *f, const struct store_serial *serial, bool is_void)
+{
+	struct error err = ERR_INIT;
+	auto_buf value = BUF_INIT;
+	const struct record_unfinished record = { .found_ms = 1, .void_ = is_void };
+	record_unfinished_encode(&record, &value);
+	struct store_batch *batch = store_batch_new(f->store);
+	REQUIRE(batch != NULL);
+	store_put(batch, STORE_UNFINISHED, BYTES(serial->octets, serial->len), buf_bytes(&value));
+	CHECK_OK(store_submit_wait(f->store, batch, NULL, &err) == 0, &err);
+}
+
 static void an_unfinished_serial_can_be_revoked_by_an_officer(void)
 {
 	auto_fixture f = { .now_ms = 0 };
 	struct error err = ERR_INIT;
 	struct message_status_changed answer;
-	auto_buf text = BUF_INIT, value = BUF_INIT;
+	auto_buf text = BUF_INIT;
 	unsigned reason;
-	struct store_serial serial = { .octets = { 9, 9, 9 }, .len = 3 };
+	struct store_serial serial = { .octets = { 9, 9, 9 }, .len = 3 }, unused = { .octets = { 9, 9, 8 }, .len = 3 };
 	fixture_open(&f);
-	const struct record_unfinished record = { .found_ms = 1 };
-	record_unfinished_encode(&record, &value);
-	struct store_batch *batch = store_batch_new(f.store);
-	REQUIRE(batch != NULL);
-	store_put(batch, STORE_UNFINISHED, BYTES(serial.octets, serial.len), buf_bytes(&value));
-	CHECK_OK(store_submit_wait(f.store, batch, NULL, &err) == 0, &err);
+	leave_unfinished(&f, &serial, false);
+	leave_unfinished(&f, &unused, true);
 	const struct ca_actor alice = fixture_actor("alice", ROLE_REQUESTER),
 			      officer = fixture_actor("olga", ROLE_OFFICER);
 	CHECK_FAILS(change(&f, &alice, &serial, MESSAGE_REVOKE, 0, &answer, &text, &err) == -1, &err, ERR_NOT_FOUND);
+	CHECK_FAILS(change(&f, &officer, &serial, MESSAGE_HOLD, 0, &answer, &text, &err) == -1, &err, ERR_NOT_FOUND);
 	CHECK_OK(change(&f, &officer, &serial, MESSAGE_REVOKE, 0, &answer, &text, &err) == 0, &err);
 	CHECK(on_list(&f, &serial, &reason));
+	CHECK_FAILS(change(&f, &officer, &unused, MESSAGE_REVOKE, 0, &answer, &text, &err) == -1, &err, ERR_NOT_FOUND);
+	CHECK(!on_list(&f, &unused, &reason));
 }
 
 SUITE(revoke)

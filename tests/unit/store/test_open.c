@@ -162,6 +162,40 @@ static void the_store_survives_a_restart(void)
 	store_close(s);
 }
 
+static void put_request(struct store *s, const char *key_text, int64_t expires_s)
+{
+	struct error err = ERR_INIT;
+	auto_buf key = BUF_INIT, record = BUF_INIT;
+	const struct record_request r = { .issuer = bytes_of("issuing-1"),
+					  .serial = bytes_of("\1\2\3"),
+					  .expires_s = expires_s };
+	record_key_request(&key, bytes_of("alice"), bytes_of(key_text));
+	record_request_encode(&r, &record);
+	struct store_batch *batch = store_batch_new(s);
+	REQUIRE(batch && !key.failed && !record.failed);
+	store_put(batch, STORE_REQUESTS, buf_bytes(&key), buf_bytes(&record));
+	CHECK_OK(store_submit_wait(s, batch, NULL, &err) == 0, &err);
+}
+
+static void requests_whose_time_is_over_are_forgotten_and_no_others(void)
+{
+	static const struct bytes all = { 0 };
+	const struct clock clock = clock_system();
+	int64_t now_s = clock_now_ms(&clock) / 1000;
+	struct store *s = fixture_open("s");
+	put_request(s, "over", now_s - 2);
+	put_request(s, "long-over", 1);
+	put_request(s, "lasts", now_s + 3600);
+	CHECK_INT(fixture_count(s, STORE_BY_EXPIRY, all), 3);
+	store_expire(s);
+	int64_t end = clock_monotonic_ms() + 5000;
+	while (fixture_count(s, STORE_BY_EXPIRY, all) > 1 && clock_monotonic_ms() < end)
+		(void)usleep(1000);
+	CHECK_INT(fixture_count(s, STORE_BY_EXPIRY, all), 1);
+	CHECK_INT(fixture_check(s, NULL), 0);
+	store_close(s);
+}
+
 SUITE(open)
 {
 	TEST(a_second_opener_is_told_who_holds_the_store);
@@ -171,4 +205,5 @@ SUITE(open)
 	TEST(a_reader_of_another_process_works_beside_the_writer);
 	TEST(the_status_counts_what_was_done);
 	TEST(the_store_survives_a_restart);
+	TEST(requests_whose_time_is_over_are_forgotten_and_no_others);
 }
