@@ -5,7 +5,7 @@ import os
 import re
 import ssl
 
-from support import csr
+from support import csr, der
 from support.client import Raw, refused
 from support.harness import Tests, contains, equal, expect, run, wait_until
 from support.server import CA
@@ -89,16 +89,28 @@ def every_answer_has_an_id_that_the_log_knows(ca):
         wait_until(lambda shown=name: shown in ca.log(), 5, f"request {name} in the log")
 
 
-@tests.rule()
+@tests.rule(60)
 def the_log_holds_no_secret(ca):
-    answer = ca.client(identity=None, token="chy_" + "S" * 43).get("/api/v1/certificates")
-    equal(answer.status, 401, "an unknown token")
-    with open(ca.file("token", "issuing.pin"), encoding="ascii") as file:
-        pin = file.read().strip()
-    log = ca.log()
-    expect("S" * 43 not in log, "the log shows a token")
-    expect(pin not in log, "the log shows a PIN")
-    expect("BEGIN CERTIFICATE REQUEST" not in log, "the log shows a request")
+    """At its most talkative."""
+    loud = CA(ca.env, "loud", config=lambda text: re.sub(
+        r'(?m)^(\s*)#?\s*log-level\s*=.*$', r'\1log-level = "debug"', text))
+    request = csr.for_names(csr.EcKey(1), "secret.test")
+    token = loud.add_token("admin", "--may", "request")
+    equal(loud.client(identity=None, token=token).post_csr(request).status, 201, "a request by token")
+    equal(loud.client().post_csr(der.pem(request)).status, 201, "a request in PEM")
+    equal(loud.client().post_csr(der.pem(request)[:200]).status, 400, "half a request")
+    equal(loud.client(identity=None, token="chy_" + "S" * 43).get("/api/v1/certificates").status, 401, "a wrong token")
+    equal(loud.stop(), 0, "exit status")
+    log = loud.log()
+    contains(log, "<7>", "a log that is at level debug")
+    for name in os.listdir(loud.file("token")):
+        if name.endswith("pin"):
+            with open(loud.file("token", name), encoding="ascii") as file:
+                expect(file.read().strip() not in log, f"the log shows {name}")
+    for what, text in (("a token", token), ("a token that is none", "S" * 43), ("a request", "BEGIN CERTIFICATE"),
+                       ("a request's base64", der.pem(request).splitlines()[1]),
+                       ("a request in hex", request[:32].hex())):
+        expect(text not in log, f"the log shows {what}")
 
 
 @tests.rule()
@@ -143,7 +155,7 @@ def files_of_the_state_have_their_modes(ca):
         return oct(os.stat(ca.file(*parts)).st_mode & 0o777)
 
     equal(mode(), "0o711", "STATE")
-    for folder in ("store", "token", "front", "admin"):
+    for folder in ("store", "token", "front", "admin", "identities", "first"):
         equal(mode(folder), "0o700", folder)
     equal(mode("published"), "0o755", "published")
     for name in ("admin/key.pem", "admin/admin.p12", "admin/p12-password", "token/issuing.pin", "token/root.pin",
@@ -153,6 +165,16 @@ def files_of_the_state_have_their_modes(ca):
         for name in names:
             equal(mode(os.path.relpath(os.path.join(folder, name), ca.state)), "0o644", name)
     expect("PRIVATE" not in ca.read("trust", "root.pem"), "trust/root.pem")
+    # What the roles own they own because they run as that user; the rest stays with who started it.
+    owner = {}
+    for role, pid in ca.roles().items():
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+            owner[role] = int(re.search(r"(?m)^Uid:\t(\d+)", file.read())[1])
+    for path, uid in {"store": owner["signer"], "token": owner["signer"], "published": owner["signer"],
+                      "front": owner["front"], "front/key.pem": owner["front"], "store/data.mdb": owner["signer"],
+                      "admin": os.getuid(), "identities": os.getuid(), "first": os.getuid(),
+                      "token/root.pin": os.getuid(), "admin.sock": os.getuid()}.items():
+        equal(os.stat(ca.file(*path.split("/"))).st_uid, uid, f"owner of {path}")
 
 
 @tests.rule()

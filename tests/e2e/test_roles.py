@@ -1,6 +1,7 @@
 """Who may what: identities, API tokens, grants, idempotency."""
 
 import json
+import os
 import threading
 
 from support import csr, der
@@ -288,9 +289,18 @@ def an_identity_may_bring_its_own_request(ca):
     path = ca.env.path("frank.csr")
     with open(path, "w", encoding="ascii") as file:
         file.write(der.pem(csr.request(key, csr.name(("CN", "whatever")))))
-    ca.cli("identity", "add", "frank", "--role", "auditor", "--csr", path, "--out", ca.env.path("frank"), check=False)
-    names = json.dumps(ca.json("identity", "list"))
-    expect("frank" in names, f"identity list: {names[:300]}")
+    out = ca.env.path("frank")
+    ca.cli("identity", "add", "frank", "--role", "auditor", "--csr", path, "--out", out)
+    expect("key.pem" not in os.listdir(out), f"made a key beside the person's own: {os.listdir(out)}")
+    with open(os.path.join(out, "key.pem"), "w", encoding="ascii") as file:
+        file.write(key.private_pem())
+    equal(ca.client(out).get("/api/v1/audit?limit=1").status, 200, "frank reads the audit")
+    subject = run("openssl", "x509", "-noout", "-subject", "-in", os.path.join(out, "cert.pem")).stdout
+    expect("whatever" not in subject, f"the request named itself: {subject}")
+    equal(ca.json("identity", "show", "frank")["roles"], ["auditor"], "roles")
+    with open(path, "w", encoding="ascii") as file:
+        file.write("rubbish\n")
+    ca.cli("identity", "add", "grace", "--role", "auditor", "--csr", path, "--out", ca.env.path("grace"), status=1)
 
 
 @tests.rule()
