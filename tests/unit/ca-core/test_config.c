@@ -420,11 +420,12 @@ static int ask(const struct ca_config *c, const char *identity, const char *prof
 
 static void a_grant_is_exact_to_the_label(void)
 {
-	static const char *const granted[] = { "dns:localhost",   "dns:a.localhost", "dns:a.test",
-					       "dns:a.b.test",    "dns:*.a.test",    "dns:x.internal",
-					       "dns:x.home.arpa", "dns:*.home.arpa", "ip:127.0.0.1",
-					       "ip:127.255.0.9",  "ip:10.1.2.3",     "ip:172.31.255.255",
-					       "ip:192.168.7.7",  "ip:::1",          "ip:fd00::1" };
+	static const char *const granted[] = { "dns:localhost",     "dns:a.localhost", "dns:a.test",
+					       "dns:a.b.test",      "dns:*.a.test",    "dns:x.internal",
+					       "dns:x.home.arpa",   "dns:*.home.arpa", "dns:*.a.localhost",
+					       "ip:127.0.0.1",      "ip:127.255.0.9",  "ip:10.1.2.3",
+					       "ip:172.31.255.255", "ip:192.168.7.7",  "ip:::1",
+					       "ip:fd00::1" };
 	static const char *const refused[] = {
 		"dns:test",   "dns:eviltest",  "dns:a.test.com", "dns:internal", "dns:example.com", "dns:xlocalhost",
 		"ip:8.8.8.8", "ip:172.32.0.1", "ip:11.0.0.1",    "ip:fe80::1",   "ip:::2",          "ip:2001:db8::1"
