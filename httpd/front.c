@@ -181,14 +181,12 @@ static void await_idle(struct main_loop *loop, int64_t most_ms)
 	}
 }
 
-/* No listener takes more; what is in flight ends; what does not is refused. libmicrohttpd must not
+/* From `stopping` on, no listener takes more; what is in flight ends; what does not is refused. libmicrohttpd must not
  * be stopped while a connection is suspended: link_refuse resumes them all. */
 static void stop(struct main_loop *loop)
 {
 	log_info("stopping", KV_INT("in_flight", atomic_load(&loop->front.active)));
 	atomic_store(&loop->front.stopping, true);
-	for (size_t i = 0; i < loop->listener_count; i++)
-		serve_quiesce(&loop->listeners[i]);
 	await_idle(loop, STOP_MS);
 	link_refuse(loop->front.link);
 	await_idle(loop, STOP_ANSWER_MS);

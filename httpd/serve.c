@@ -251,11 +251,20 @@ static void log_library(void *cls, const char *fmt, va_list args)
 	log_debug("http library", KV("says", text));
 }
 
-void serve_quiesce(struct listener *listener)
+/* Who comes while the front is stopping is sent away at once. Not by MHD_quiesce_daemon: it and a thread of the
+ * pool that is awake may both take the socket out of epoll, and the second one to do so aborts the process. */
+static enum MHD_Result admit(void *cls, const struct sockaddr *address, socklen_t len)
 {
-	int fd = listener->daemon ? MHD_quiesce_daemon(listener->daemon) : listener->fd;
+	const struct front *front = cls;
+	(void)address;
+	(void)len;
+	return atomic_load(&front->stopping) ? MHD_NO : MHD_YES;
+}
+
+static void close_socket(struct listener *listener)
+{
+	fd_cleanup(&listener->fd);
 	listener->fd = -1;
-	fd_cleanup(&fd);
 }
 
 int serve_start(struct listener *listener, struct error *err)
@@ -275,7 +284,7 @@ int serve_start(struct listener *listener, struct error *err)
 	};
 	struct MHD_OptionItem no_options[] = { { MHD_OPTION_END, 0, NULL } };
 	listener->daemon =
-		MHD_start_daemon(flags, 0, NULL, NULL, on_request, listener, MHD_OPTION_EXTERNAL_LOGGER, log_library,
+		MHD_start_daemon(flags, 0, admit, front, on_request, listener, MHD_OPTION_EXTERNAL_LOGGER, log_library,
 				 NULL, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_URI_LOG_CALLBACK,
 				 on_request_line, listener, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
 				 MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener, MHD_OPTION_LISTEN_SOCKET,
@@ -285,7 +294,7 @@ int serve_start(struct listener *listener, struct error *err)
 				 MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY,
 				 listener->tls ? tls_options : no_options, MHD_OPTION_END);
 	if (!listener->daemon) {
-		serve_quiesce(listener);
+		close_socket(listener);
 		return err_set(err, ERR_IO, "cannot serve on an inherited socket");
 	}
 	listener->fd = -1;
@@ -297,4 +306,5 @@ void serve_stop(struct listener *listener)
 	if (listener->daemon)
 		MHD_stop_daemon(listener->daemon);
 	listener->daemon = NULL;
+	close_socket(listener);
 }

@@ -50,8 +50,6 @@ struct listener {
 
 /* Starts serving on listener->fd (serve.c). HTTPS needs a loaded certificate. ERR_IO. */
 int serve_start(struct listener *listener, struct error *err);
-/* Takes no new connection any more. */
-void serve_quiesce(struct listener *listener);
 /* Closes what is open. No request may be waiting for the signer. */
 void serve_stop(struct listener *listener);
 

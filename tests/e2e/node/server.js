@@ -6,16 +6,25 @@ const https = require('https');
 const path = require('path');
 
 const [port, folder, root, ...crls] = process.argv.slice(2);
-const server = https.createServer({
+const options = {
 	key: fs.readFileSync(path.join(folder, 'key.pem')),
 	cert: fs.readFileSync(path.join(folder, 'fullchain.pem')),
 	ca: fs.readFileSync(root),
 	crl: crls.map((file) => fs.readFileSync(file)),
 	requestCert: true,
 	rejectUnauthorized: true,
-}, (request, response) => {
+};
+function answer(request, response) {
 	const who = request.socket.getPeerCertificate();
 	response.end(`served by node for ${who.subject && who.subject.CN}\n`);
-});
-server.on('tlsClientError', (error) => console.error(`refused: ${error.code || error.message}`));
-server.listen(Number(port), 'localhost');
+}
+// Both addresses that localhost may stand for; a machine without IPv6 has the first alone.
+for (const address of ['127.0.0.1', '::1']) {
+	const server = https.createServer(options, answer);
+	server.on('tlsClientError', (error) => console.error(`refused: ${error.code || error.message}`));
+	server.on('error', (error) => {
+		if (address === '127.0.0.1' || error.code !== 'EADDRNOTAVAIL')
+			throw error;
+	});
+	server.listen(Number(port), address);
+}

@@ -88,7 +88,7 @@ struct reply {
 struct client client_https(struct rig *rig, const struct credential *credential);
 struct client client_http(struct rig *rig);
 /* Whether anybody listens on the port. */
-bool port_listens(uint16_t port);
+bool port_admits(uint16_t port);
 void client_close(struct client *c);
 bool client_send(struct client *c, struct bytes bytes);
 /* One whole answer; head_only: of a HEAD request. status 0 where the connection ended or 20 s passed. */

@@ -1,6 +1,7 @@
 /* Clients that send exactly the bytes they are told, over TLS or not. */
 #include "tests/unit/httpd/rig.h"
 
+#include <poll.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -26,15 +27,19 @@ static int connect_to(uint16_t port)
 	return fd;
 }
 
-bool port_listens(uint16_t port)
+bool port_admits(uint16_t port)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET,
 				       .sin_port = htons(port),
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool listens = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+	bool admits = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+	/* Who is not admitted finds the connection ended; who is, is waited for. */
+	struct pollfd ended = { .fd = fd, .events = POLLIN };
+	if (admits && poll(&ended, 1, 100) > 0)
+		admits = false;
 	(void)close(fd);
-	return listens;
+	return admits;
 }
 
 struct client client_http(struct rig *rig)

@@ -269,9 +269,9 @@ static void stops_after_what_is_in_flight(void)
 	CHECK(client_send(&c, buf_bytes(&out)));
 	CHECK(await_count(&rig->signer.held_id, 1));
 	CHECK(kill(rig->front, SIGTERM) == 0);
-	for (int i = 0; i < 2000 && port_listens(rig->https); i++)
+	for (int i = 0; i < 100 && port_admits(rig->https); i++)
 		(void)usleep(5000);
-	CHECK(!port_listens(rig->https));
+	CHECK(!port_admits(rig->https));
 	rig_release(rig);
 	struct reply reply;
 	client_read(&c, false, &reply);
