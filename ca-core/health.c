@@ -65,6 +65,7 @@ static void add_issuer(struct ca_issuer *issuer, int64_t now_s, struct report *r
 	const char *name = issuer->config->name;
 	char time[CLOCK_TEXT_SIZE];
 	int64_t until_s = atomic_load(&issuer->crl_next_update_s);
+	int64_t overlap_s = (int64_t)issuer->config->crl_overlap_hours * 3600;
 	bool ours = issuer->token && issuer->token->pin;
 	if (!issuer->certified) {
 		WARN(r, "issuer %s has no certificate in this store", name);
@@ -76,6 +77,9 @@ static void add_issuer(struct ca_issuer *issuer, int64_t now_s, struct report *r
 		WARN(r, "the certificate of issuer %s ends at %s", name, clock_rfc3339(issuer->info.not_after_s, time));
 	if (until_s < now_s)
 		WARN(r, "the revocation list of issuer %s %s", name, until_s ? "has ended" : "is missing");
+	else if (ours && until_s - now_s < overlap_s / 2)
+		WARN(r, "the revocation list of issuer %s is overdue, and good until %s: the log says why", name,
+		     clock_rfc3339(until_s, time));
 	else if (!ours && until_s - now_s < OFFLINE_CRL_WARNING_S)
 		WARN(r, "the revocation list of issuer %s is good until %s: sign a new one with its token", name,
 		     clock_rfc3339(until_s, time));
