@@ -81,7 +81,8 @@ static void says_until_when_each_list_is_good_and_warns_before_its_end(void)
 	const int64_t begin_ms = f.now_ms, begin_s = begin_ms / 1000;
 	ask(&f, &health, &payload);
 	CHECK_INT(counter(&health, "chancery_crl_next_update_seconds{issuer=\"issuing-1\"}"), begin_s + 86400);
-	CHECK_INT(counter(&health, "chancery_crl_next_update_seconds{issuer=\"root-1\"}"), begin_s + 8760 * 3600);
+	CHECK_INT(counter(&health, "chancery_crl_next_update_seconds{issuer=\"root-1\"}"),
+		  begin_s + (int64_t)8760 * 3600);
 	f.now_ms = begin_ms + 19 * HOUR_MS; /* due since three hours, of eight */
 	ask(&f, &health, &payload);
 	CHECK_INT(health.warning_count, 0);
