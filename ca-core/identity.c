@@ -99,6 +99,8 @@ struct enrolment {
 	struct buf revoked; /* serials, each a field */
 };
 
+/* A recovered identity keeps the certificates that were revoked with it: who shows one is told that it was revoked,
+ * not that it is unknown. */
 static void enrol(struct record_identity *record, const uint8_t hash[32], bool only)
 {
 	size_t kept = only ? 0 : record->fingerprint_count;
@@ -136,7 +138,7 @@ static int add_identity(void *arg, struct store_batch *batch, const struct ca_is
 	    revoke_all(e->ca, e->actor, e->snap, batch, &e->record, REASON_SUPERSEDED, &e->revoked, err))
 		return -1;
 	sha256(i->certificate.data, i->certificate.len, hash);
-	enrol(&record, hash, e->revoke_earlier || !e->known);
+	enrol(&record, hash, !e->known);
 	if (e->request->roles)
 		record.roles = e->request->roles;
 	record.removed = false;
