@@ -306,7 +306,7 @@ static int make_all(const struct init *init, struct error *err)
 	return found_and_close(init, err) || hand_over(err) ? -1 : 0;
 }
 
-static void say(const struct invocation *in, bool new)
+static void say(const struct invocation *in, const char *arc, bool new)
 {
 	const char *state = in->common.state;
 	if (in->common.json) {
@@ -321,6 +321,10 @@ static void say(const struct invocation *in, bool new)
 	(void)printf("  trust this root:  %s/trust/root.pem\n  administrator:    %s/admin/cert.pem\n"
 		     "  configuration:    %s/" STATE_CONFIG "\n",
 		     state, state, state);
+	if (new &&strncmp(arc, "2.999", 5) == 0)
+		(void)printf("Its own object identifiers are below %s, the arc for examples: ask for one of your own,\n"
+			     "and give it with --arc, before others rely on them.\n",
+			     arc);
 	if (new)
 		(void)printf("Start it with `chanceryd --config %s/" STATE_CONFIG "`.\n", state);
 }
@@ -371,7 +375,7 @@ static int run_init(struct invocation *in)
 	auto_fd lock = finished ? -1 : listen_lock(&in->error);
 	if (!finished && (lock < 0 || make_all(&init, &in->error)))
 		return refuse(in);
-	say(in, !finished);
+	say(in, init.arc, !finished);
 	return 0;
 }
 

@@ -95,6 +95,12 @@ fi
 
 # ---- what to do next ----
 
+arc=$(sed -n 's/^arc = "\(.*\)".*/\1/p' "$state/chancery.conf")
+examples=
+if [[ $arc == 2.999* ]]; then
+	examples="(the arc for examples: ask for one of your own before others rely on it)"
+fi
+
 cat <<TEXT
 
 Trust the root:     $state/trust/root.pem
@@ -105,6 +111,7 @@ nginx:              ssl_certificate     $state/first/server/fullchain.pem;
                     ssl_certificate_key $state/first/server/key.pem;
 Administrator:      $state/admin/cert.pem, $state/admin/key.pem (for browsers: $state/admin/admin.p12)
 Configuration:      $state/chancery.conf
+Identifiers:        below $arc $examples
 Interface:          $server/api/v1/openapi.json
 Revocation lists:   $public/crl/issuing-1.crl
 

@@ -85,7 +85,7 @@ def the_last_line_is_ready(house):
 @tests.rule()
 def it_prints_urls_trust_and_what_to_do_next(house):
     for part in (f"https://localhost:{house.port}", f"http://localhost:{house.http_port}", "trust/root.pem", "nginx",
-                 "revoke", "issue"):
+                 "revoke", "issue", "2.999.1 (the arc for examples"):
         contains(house.printed, part, "what run.sh prints")
 
 
