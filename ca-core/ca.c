@@ -8,6 +8,7 @@
 #include "ca-core/audit.h"
 #include "ca-core/crl.h"
 #include "ca-core/lint.h"
+#include "ca-core/restore.h"
 #include "hsm/uri.h"
 
 struct ca_actor ca_actor_self(void)
@@ -333,7 +334,7 @@ struct ca *ca_open(const struct ca_options *options, struct error *err)
 	fill(ca, options);
 	ca->provider = hsm_provider_new(err);
 	if (!ca->provider || set_softhsm_conf(options->config, err) || load_issuers(ca, err) ||
-	    ca_audit_load(ca, err)) {
+	    ca_audit_load(ca, err) || ca_restore_open(ca, err)) {
 		ca_close(ca);
 		return NULL;
 	}

@@ -18,6 +18,7 @@
 #define CA_AUDIT_CHAIN "audit"
 
 /* Facts that STORE_META keeps, by key. */
+#define CA_META_RESTORE "restore"                     /* how far a restore has come: ca-core/restore.c */
 #define CA_META_ISSUER "issuer/"                      /* + name: DER of its certificate */
 #define CA_META_AUDIT_CERTIFICATE "audit/certificate" /* DER of the audit key's certificate */
 
@@ -58,6 +59,13 @@ struct ca_audit_key {
 	_Atomic(struct hsm_signer *) signer;
 };
 
+/* A store that was put back from a backup, until the operator confirms it: ca-core/restore.h. */
+struct ca_restored {
+	_Atomic bool waits;
+	int64_t backup_s; /* time of the backup's newest audit entry */
+	uint64_t last_sequence;
+};
+
 /* What /metrics shows, counted since start. */
 struct ca_counters {
 	_Atomic uint64_t issued[CA_CONFIG_PROFILES_MAX]; /* by profile's place in the configuration */
@@ -80,6 +88,7 @@ struct ca {
 	struct ca_issuer issuers[CA_CONFIG_ISSUERS_MAX];
 	size_t issuer_count;
 	struct ca_audit_key audit;
+	struct ca_restored restored;
 
 	_Atomic int64_t last_entry_ms;  /* time of the newest audit entry: the clock must not be behind it */
 	pthread_mutex_t head_lock;      /* one head at a time is signed */

@@ -150,8 +150,7 @@ static int same_entry(void *arg, const struct ca_crl_entry *expected, struct err
 		       hex);
 }
 
-/* Form, issuer, signature. */
-static int check_frame(const struct ca_issuer_info *info, struct bytes arc, struct bytes der, struct ca_crl *crl,
+int ca_crl_check_frame(const struct ca_issuer_info *info, struct bytes arc, struct bytes der, struct ca_crl *crl,
 		       struct error *err)
 {
 	auto_buf audit_oid = BUF_INIT;
@@ -170,7 +169,7 @@ static int check_frame(const struct ca_issuer_info *info, struct bytes arc, stru
 int ca_crl_check(struct store_snapshot *snap, const struct ca_crl_plan *plan, struct bytes der, struct error *err)
 {
 	struct ca_crl crl;
-	if (check_frame(plan->info, plan->arc, der, &crl, err))
+	if (ca_crl_check_frame(plan->info, plan->arc, der, &crl, err))
 		return -1;
 	if (crl.head.number != plan->number || crl.head.this_update_s != plan->this_update_s ||
 	    crl.head.next_update_s != plan->next_update_s)
@@ -405,23 +404,35 @@ static struct ca_issuer *issuer_of_list(struct ca *ca, struct bytes der, struct 
 	return issuer;
 }
 
+/* Reads a list from elsewhere and holds it against the present one: 1 it is newer, 0 it is not, -1. */
+static int read_newer(struct store_snapshot *snap, struct ca *ca, struct ca_issuer *issuer, struct bytes der,
+		      struct ca_crl *crl, struct record_crl *record, struct record_crl *before, uint64_t *version,
+		      struct error *err)
+{
+	*record = (struct record_crl){ .issuer = bytes_of(issuer->config->name), .der = der };
+	if (ca_crl_check_frame(&issuer->info, buf_bytes(&ca->config->arc), der, crl, err) ||
+	    count_entries(crl->entries, &record->entries, err))
+		return -1;
+	record->number = crl->head.number;
+	record->this_update_s = crl->head.this_update_s;
+	record->next_update_s = crl->head.next_update_s;
+	if (present(snap, issuer->config->name, before, version, err) < 0)
+		return -1;
+	return record->number > before->number;
+}
+
 static int import_locked(struct ca *ca, struct ca_issuer *issuer, const struct ca_actor *actor, struct bytes der,
 			 struct error *err)
 {
 	struct ca_crl crl;
-	struct record_crl record = { .issuer = bytes_of(issuer->config->name), .der = der }, before;
+	struct record_crl record, before;
 	uint64_t version;
-	if (check_frame(&issuer->info, buf_bytes(&ca->config->arc), der, &crl, err) ||
-	    count_entries(crl.entries, &record.entries, err))
-		return -1;
-	record.number = crl.head.number;
-	record.this_update_s = crl.head.this_update_s;
-	record.next_update_s = crl.head.next_update_s;
 	{
 		auto_store_snapshot *snap = store_snapshot_new(ca->store, err);
-		if (!snap || present(snap, issuer->config->name, &before, &version, err) < 0)
+		int newer = snap ? read_newer(snap, ca, issuer, der, &crl, &record, &before, &version, err) : -1;
+		if (newer < 0)
 			return -1;
-		if (record.number <= before.number)
+		if (!newer)
 			return err_set(err, ERR_CONFLICT,
 				       "the revocation list of %s has number %llu, the present one %llu",
 				       issuer->config->name, (unsigned long long)record.number,
@@ -445,4 +456,18 @@ int ca_crl_import(struct ca *ca, const struct ca_actor *actor, struct bytes der,
 	int result = import_locked(ca, issuer, actor, der, err);
 	(void)pthread_mutex_unlock(&issuer->crl_lock);
 	return result;
+}
+
+int ca_crl_recover(struct ca *ca, struct ca_issuer *issuer, struct bytes der, struct error *err)
+{
+	const struct ca_actor self = ca_actor_self();
+	struct ca_crl crl;
+	struct record_crl record, before;
+	uint64_t version;
+	int newer;
+	{
+		auto_store_snapshot *snap = store_snapshot_new(ca->store, err);
+		newer = snap ? read_newer(snap, ca, issuer, der, &crl, &record, &before, &version, err) : -1;
+	}
+	return newer > 0 ? commit(ca, issuer, &self, "crl.recovered", &record, version, err) : newer;
 }

@@ -29,6 +29,14 @@ int ca_crl_make(struct ca *ca, struct ca_issuer *issuer, const struct ca_actor *
  * like our own, and newer than the present one. */
 int ca_crl_import(struct ca *ca, const struct ca_actor *actor, struct bytes der, struct error *err);
 
+/* The same for a list that this CA itself has published and its store has lost: becomes the present one, so that
+ * numbers go on from it. Nothing happens where it is not newer. For ca-core/restore.c, which has taken its entries. */
+int ca_crl_recover(struct ca *ca, struct ca_issuer *issuer, struct bytes der, struct error *err);
+
+/* A list's form, issuer and signature; crl borrows from der. ERR_INTEGRITY. */
+int ca_crl_check_frame(const struct ca_issuer_info *info, struct bytes arc, struct bytes der, struct ca_crl *crl,
+		       struct error *err);
+
 /* published/crl/NAME.crl and .pem from the store; nothing where there is no list yet. */
 int ca_crl_publish(struct ca *ca, struct ca_issuer *issuer, struct error *err);
 

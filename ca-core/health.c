@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "ca-core/restore.h"
+
 #define DAY_S ((int64_t)24 * 3600)
 #define OFFLINE_CRL_WARNING_S (30 * DAY_S) /* a list that people have to carry needs time */
 #define ISSUER_END_WARNING_S (365 * DAY_S)
@@ -160,11 +162,15 @@ int ca_health(struct ca *ca, const struct ca_health_extra *extra, struct buf *ou
 	bool clock_right = ca_clock_check(ca, now_ms, &clock_error) == 0;
 	if (!clock_right)
 		WARN(r, "%.250s", clock_error.message);
+	struct error restored = ERR_INIT;
+	bool confirmed = ca_restore_check(ca, &restored) == 0;
+	if (!confirmed)
+		WARN(r, "%.250s", restored.message);
 	add_tokens(ca, r);
 	for (size_t i = 0; i < ca->issuer_count; i++)
 		add_issuer(&ca->issuers[i], now_ms / 1000, r);
 	enum store_state store = add_store(ca, r);
-	r->m.ready = clock_right && store == STORE_OK && can_sign(ca);
+	r->m.ready = clock_right && confirmed && store == STORE_OK && can_sign(ca);
 	for (uint32_t i = 0; i < r->m.warning_count; i++)
 		r->m.warnings[i] = bytes_of(r->warnings[i]);
 	count(r, "chancery_signer_queue_length", NULL, NULL, extra->queue_length);

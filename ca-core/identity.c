@@ -7,6 +7,7 @@
 #include "ca-core/inventory.h"
 #include "ca-core/issuance.h"
 #include "ca-core/policy.h"
+#include "ca-core/restore.h"
 #include "ca-core/revoke.h"
 
 #define ROLES_ALL (ROLE_REQUESTER | ROLE_OFFICER | ROLE_AUDITOR | ROLE_ADMIN)
@@ -213,7 +214,7 @@ static int subject_of(struct bytes name, struct buf *out, struct error *err)
 int ca_identity_add(struct ca *ca, const struct ca_actor *actor, const struct message_identity_add *request, bool known,
 		    bool revoke_earlier, struct buf *certificate, struct store_serial *serial, struct error *err)
 {
-	if (check_request(request, known, err))
+	if (check_request(request, known, err) || ca_restore_check(ca, err))
 		return -1;
 	const struct ca_profile *profile = client_profile(ca->config, request->profile, err);
 	auto_buf subject = BUF_INIT;

@@ -42,6 +42,7 @@ const char *message_type_name(uint16_t type)
 		{ MSG_STORE_BACKUP, "store-backup" },
 		{ MSG_CRL_IMPORT, "crl-import" },
 		{ MSG_KEY_BLOCK, "key-block" },
+		{ MSG_RESTORE_CONFIRM, "restore-confirm" },
 	};
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (names[i].type == type)

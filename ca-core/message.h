@@ -63,6 +63,7 @@ enum message_type {
 	MSG_STORE_BACKUP,    /* struct message_name: folder -> MSG_DONE */
 	MSG_CRL_IMPORT,      /* struct message_name: DER of a CRL signed elsewhere (the root's) -> MSG_DONE */
 	MSG_KEY_BLOCK,       /* struct message_block -> MSG_DONE */
+	MSG_RESTORE_CONFIRM, /* no content -> MSG_DONE: the operator has seen the gap of a restored store */
 };
 const char *message_type_name(uint16_t type);
 

@@ -5,6 +5,7 @@
 #include "ca-core/audit.h"
 #include "ca-core/inventory.h"
 #include "ca-core/policy.h"
+#include "ca-core/restore.h"
 
 #define ATTEMPTS 4 /* where others change the same record at the same time */
 /* From the commit until the list is out: the scheduler's pause and the file system's. */
@@ -371,7 +372,7 @@ static int attempt(struct ca *ca, const struct ca_actor *actor, const struct mes
 int ca_revoke(struct ca *ca, const struct ca_actor *actor, const struct message_status_change *request, struct buf *out,
 	      struct error *err)
 {
-	if (ca_clock_check(ca, ca_now_ms(ca), err))
+	if (ca_clock_check(ca, ca_now_ms(ca), err) || ca_restore_check(ca, err))
 		return -1;
 	int result = -1;
 	for (int i = 0; i < ATTEMPTS && result; i++) {

@@ -10,6 +10,7 @@
 #include "ca-core/health.h"
 #include "ca-core/identity.h"
 #include "ca-core/lint.h"
+#include "ca-core/restore.h"
 #include "ca-core/signer.h"
 
 #define IDLE_MS 30000
@@ -132,6 +133,15 @@ static int store_copy(struct signer *s, const struct ca_actor *actor, struct byt
 	return ca_audit_record(&entry, err) ? -1 : MSG_DONE;
 }
 
+static int restore_confirm(struct signer *s, const struct ca_actor *actor, struct bytes in, struct buf *out,
+			   struct error *err)
+{
+	(void)out;
+	if (in.len)
+		return err_set(err, ERR_BAD_REQUEST, "malformed message: restore-confirm has no content");
+	return ca_restore_confirm(s->ca, actor, err) ? -1 : MSG_DONE;
+}
+
 static int crl_import(struct signer *s, const struct ca_actor *actor, struct bytes in, struct buf *out,
 		      struct error *err)
 {
@@ -182,6 +192,7 @@ static const struct {
 	{ MSG_STORE_BACKUP, store_copy },
 	{ MSG_CRL_IMPORT, crl_import },
 	{ MSG_KEY_BLOCK, key_block },
+	{ MSG_RESTORE_CONFIRM, restore_confirm },
 	{ MSG_CRL_NOW, crl_now },
 	{ MSG_HEALTH_GET, health },
 };

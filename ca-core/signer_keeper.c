@@ -5,6 +5,7 @@
 #include "ca-core/audit.h"
 #include "ca-core/crl.h"
 #include "ca-core/publish.h"
+#include "ca-core/restore.h"
 #include "ca-core/signer.h"
 
 #define TICK_MS 1000
@@ -126,11 +127,16 @@ static void make_list(struct keeper *k, size_t place)
 		signer_keeper_list_due(s, issuer); /* the wish stays; RETRY_MS holds it back */
 }
 
-/* By schedule only where the key is ours to use; the others' lists come by import. */
+/* Only where the key is ours to use; the others' lists come by import. */
+static bool is_ours(struct keeper *k, size_t place)
+{
+	const struct ca_issuer *issuer = &k->signer->ca->issuers[place];
+	return issuer->certified && issuer->token && issuer->token->pin;
+}
+
 static bool due_by_time(struct keeper *k, size_t place)
 {
-	struct ca_issuer *issuer = &k->signer->ca->issuers[place];
-	return issuer->certified && issuer->token && issuer->token->pin && ca_crl_is_due(k->signer->ca, issuer);
+	return is_ours(k, place) && ca_crl_is_due(k->signer->ca, &k->signer->ca->issuers[place]);
 }
 
 static void keep_lists(struct keeper *k)
@@ -208,6 +214,11 @@ static void *keep(void *arg)
 	struct error err = ERR_INIT;
 	if (ca_publish_lists(k.signer->ca, &err))
 		log_err(LOG_LEVEL_ERROR, "not every list could be published", &err);
+	/* What was recovered after a restore, or only by an older list than the world has seen, goes out at once. */
+	struct error restored = ERR_INIT;
+	for (size_t i = 0; ca_restore_check(k.signer->ca, &restored) && i < k.signer->ca->issuer_count; i++)
+		if (is_ours(&k, i))
+			signer_keeper_list_due(k.signer, &k.signer->ca->issuers[i]);
 	do {
 		keep_tokens(&k);
 		keep_lists(&k);

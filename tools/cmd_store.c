@@ -1,6 +1,7 @@
 /* chancery store: check, copy, put back. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "ca-core/restore.h"
 #include "store/store.h"
 #include "tools/admin.h"
 #include "tools/chanceryd_listen.h"
@@ -221,29 +223,86 @@ static int require_empty_store(struct error *err)
 	return 0;
 }
 
+#define ARRIVING "store.restored" /* the copy until it is marked: an unmarked one is never in the store's place */
+
+static int check_backup(struct invocation *in, struct store *backup, struct error *err)
+{
+	struct findings f = { in, json_array(), progress_begin("backup") };
+	int failed = !backup || store_check(backup, on_finding, on_progress, &f, err);
+	progress_end(&f.progress);
+	json_decref(f.lines);
+	return failed ? -1 : 0;
+}
+
+/* Tells the copy what it is: from this backup, to be held against published/, to be confirmed. */
+static int mark(const struct ca_config *config, const char *from, struct error *err)
+{
+	const struct store_options options = { .path = ARRIVING,
+					       .node = config->process.node,
+					       .clock = clock_system() };
+	struct ca_actor actor = ca_actor_self();
+	(void)snprintf(actor.identity, sizeof(actor.identity), "root");
+	(void)snprintf(actor.peer, sizeof(actor.peer), "uid %u", (unsigned)getuid());
+	struct store *store = store_open(&options, err);
+	if (!store)
+		return -1;
+	const struct ca_options unattended = { .config = config, .store = store, .clock = clock_system() };
+	struct ca *ca = ca_open(&unattended, err);
+	int failed = !ca || ca_restore_mark(ca, &actor, bytes_of(from), err);
+	store_close(store);
+	ca_close(ca);
+	return failed ? -1 : 0;
+}
+
+static int put_in_place(struct error *err)
+{
+	if (rename(ARRIVING, "store"))
+		return err_errno(err, ERR_IO, "cannot put the restored store into its place");
+	auto_fd here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return here < 0 || fsync(here) ? err_errno(err, ERR_IO, "cannot sync the state directory") : 0;
+}
+
 static int restore(struct invocation *in, const struct ca_config *config, const char *from)
 {
 	struct error *err = &in->error;
 	const struct store_options options = {
 		.path = from, .node = config->process.node, .clock = clock_system(), .read_only = true
 	};
-	auto_store *backup = store_open(&options, err);
-	struct findings f = { in, json_array(), progress_begin("backup") };
-	int failed = !backup || store_check(backup, on_finding, on_progress, &f, err);
-	progress_end(&f.progress);
-	json_decref(f.lines);
-	if (failed)
-		return -1;
-	if (require_empty_store(err) || store_backup(backup, "store", err))
-		return -1;
-	return state_hand_over(config, err);
+	{
+		auto_store *backup = store_open(&options, err);
+		if (check_backup(in, backup, err) || require_empty_store(err) ||
+		    (file_exists(ARRIVING) && copy_folder(ARRIVING, NULL, true, err)) ||
+		    store_backup(backup, ARRIVING, err))
+			return -1;
+	}
+	return mark(config, from, err) || put_in_place(err) ? -1 : state_hand_over(config, err);
+}
+
+static int confirm(struct invocation *in)
+{
+	auto_admin *admin = admin_open(&in->common, &in->error);
+	if (!admin || admin_ask(admin, MSG_RESTORE_CONFIRM, BYTES_NONE, MSG_DONE, NULL, &in->error))
+		return refuse(in);
+	if (in->common.json)
+		output_json(json_pack("{s:b}", "confirmed", 1));
+	else
+		(void)puts("The restored store is confirmed: the server issues and revokes again.");
+	return 0;
 }
 
 static int run_restore(struct invocation *in)
 {
-	const struct option_spec specs[] = { OPTIONS_END };
-	if (options_read(in, specs, 1, 1))
+	bool confirmed = false;
+	const struct option_spec specs[] = { { "confirm", OPTION_FLAG, &confirmed, NULL,
+					       "let the server issue from the store that was restored" },
+					     OPTIONS_END };
+	if (options_read(in, specs, 0, 1))
 		return in->status;
+	if (confirmed == (in->operand_count == 1))
+		return refuse_usage(in,
+				    "give the folder of a backup, or --confirm after the restored store was started");
+	if (confirmed)
+		return confirm(in);
 	struct error *err = &in->error;
 	auto_free char *from = path_absolute(in->operands[0], err);
 	auto_ca_config *config = from ? state_config(&in->common, err) : NULL;
@@ -255,7 +314,11 @@ static int run_restore(struct invocation *in)
 	if (in->common.json)
 		output_json(json_pack("{s:s}", "restored", from));
 	else
-		(void)printf("The store is restored from %s. What was issued since that backup is not in it.\n", from);
+		(void)printf(
+			"The store is restored from %s. What was issued since that backup is not in it.\n"
+			"Start the server: it takes from published/ which revocations the backup lacks, and issues\n"
+			"nothing until you run `chancery store restore --confirm`.\n",
+			from);
 	return 0;
 }
 
@@ -263,9 +326,11 @@ static const struct command commands[] = {
 	{ "check", "[BACKUP]", "Check every record, index, chain and serial; exit status 4 where one is wrong",
 	  "Beside a running server too. With BACKUP: of a copy.\n", NULL, run_check },
 	{ "backup", "DIR", "Copy the store to a new folder, while the server runs or not", NULL, NULL, run_backup },
-	{ "restore", "DIR", "Put a backup into a state directory without a store, its server stopped",
-	  "The backup is checked first. CRL numbers never go back; certificates issued since the backup are\n"
-	  "not in it: compare with what published/ and your logs know.\n",
+	{ "restore", "DIR | --confirm", "Put a backup into a state directory without a store, its server stopped",
+	  "The backup is checked first. Leave published/ where it is: at its start the server takes from there\n"
+	  "which revocations the backup lacks. It then reads, but issues and revokes nothing until --confirm;\n"
+	  "remove before that which identities and API tokens have come back. Certificates issued since the\n"
+	  "backup are not in it. CRL numbers never go back. The audit log names the gap.\n",
 	  NULL, run_restore },
 	{ NULL, NULL, NULL, NULL, NULL, NULL },
 };
