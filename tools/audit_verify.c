@@ -28,6 +28,7 @@ void audit_log_free(struct audit_log *log)
 		free(log->heads[i]);
 	free(log->heads);
 	free(log->hashes);
+	free(log->gaps);
 	buf_free(&log->roots);
 	free_certificates(log->trusted);
 	free_certificates(log->known);
@@ -45,15 +46,57 @@ static int parse_hash(const char *hex, uint8_t out[32], struct error *err)
 	return 0;
 }
 
-static void keep_time(struct audit_log *log, const char *entry, size_t length)
+static void keep_time(struct audit_log *log, const json_t *value)
 {
-	auto_json *value = json_loadb(entry, length, 0, NULL);
 	const char *time = json_string_value(json_object_get(value, "time"));
 	if (!time)
 		return;
 	if (log->count == 1)
 		(void)snprintf(log->first_time, sizeof(log->first_time), "%s", time);
 	(void)snprintf(log->last_time, sizeof(log->last_time), "%s", time);
+}
+
+static void copy_text(const json_t *object, const char *key, char *out, size_t size)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	(void)snprintf(out, size, "%s", text ? text : "");
+}
+
+/* The entry of a restore names a gap, and from where on: that must be this very log. */
+static int keep_gap(struct audit_log *log, const json_t *value, struct error *err)
+{
+	const json_t *detail = json_object_get(value, "detail");
+	struct audit_gap gap = { .segment = log->count };
+	char time[32], last_time[32], last_hash[65];
+	uint8_t hash[32];
+	gap.last = (uint64_t)json_integer_value(json_object_get(detail, "lastSequence"));
+	gap.head = (uint64_t)json_integer_value(json_object_get(detail, "headSequence"));
+	copy_text(detail, "published", gap.published, sizeof(gap.published));
+	copy_text(detail, "headHash", gap.hash, sizeof(gap.hash));
+	copy_text(detail, "headTime", gap.time, sizeof(gap.time));
+	copy_text(detail, "lastHash", last_hash, sizeof(last_hash));
+	copy_text(detail, "lastTime", last_time, sizeof(last_time));
+	copy_text(value, "time", time, sizeof(time));
+	if (clock_parse_rfc3339(bytes_of(last_time), &gap.from_s, err) ||
+	    clock_parse_rfc3339(bytes_of(time), &gap.until_s, err) || parse_hash(last_hash, hash, err))
+		return err_set(err, ERR_INTEGRITY, "entry %" PRIu64 " names a gap without its limits", log->count);
+	if (gap.last == 0 || gap.last >= log->count || memcmp(log->hashes[gap.last - 1], hash, 32) != 0)
+		return err_set(err, ERR_INTEGRITY,
+			       "entry %" PRIu64 " names a gap behind an entry that this log does not have", log->count);
+	struct audit_gap *grown = reallocarray(log->gaps, log->gap_count + 1, sizeof(*grown));
+	if (!grown)
+		return err_set(err, ERR_INTERNAL, "no memory for the log");
+	log->gaps = grown;
+	log->gaps[log->gap_count++] = gap;
+	return 0;
+}
+
+static int look_into(struct audit_log *log, const json_t *entry, struct error *err)
+{
+	auto_json *value = json_loadb(json_string_value(entry), json_string_length(entry), 0, NULL);
+	const char *event = json_string_value(json_object_get(value, "event"));
+	keep_time(log, value);
+	return event && strcmp(event, "audit.segment") == 0 ? keep_gap(log, value, err) : 0;
 }
 
 static int add_entry(struct audit_log *log, const json_t *line, struct error *err)
@@ -82,8 +125,7 @@ static int add_entry(struct audit_log *log, const json_t *line, struct error *er
 		return err_set(err, ERR_INTEGRITY, "entry %" PRIu64 " was changed: its hash does not follow from it",
 			       sequence);
 	log->count++;
-	keep_time(log, json_string_value(entry), json_string_length(entry));
-	return 0;
+	return look_into(log, entry, err);
 }
 
 static int add_head(struct audit_log *log, const json_t *head, struct error *err)
@@ -262,16 +304,41 @@ static int check_signature(X509 *certificate, const char *text, const char *sign
 	return err_set(err, ERR_INTEGRITY, "the signature of a head is wrong");
 }
 
-static int check_place(const struct audit_log *log, uint64_t sequence, const uint8_t hash[32], struct error *err)
+/* The gap that holds a head which this log lacks: behind the restored end, not behind the newest head that the
+ * restore knew of, and signed before it. A gap of unknown end ends with the restore. */
+static const struct audit_gap *gap_of(const struct audit_log *log, const struct head *head, int64_t time_s)
 {
-	if (sequence == 0 || sequence > log->count)
+	for (size_t i = 0; i < log->gap_count; i++) {
+		const struct audit_gap *gap = &log->gaps[i];
+		bool known = gap->head > gap->last;
+		bool other = known && head->sequence == gap->head && strcmp(head->hash, gap->hash) != 0;
+		bool behind = known && head->sequence > gap->head;
+		if (head->sequence > gap->last && !behind && !other && time_s >= gap->from_s && time_s <= gap->until_s)
+			return gap;
+	}
+	return NULL;
+}
+
+static int check_place(const struct audit_log *log, const struct head *head, struct audit_attested *out,
+		       struct error *err)
+{
+	uint8_t hash[32];
+	int64_t time_s;
+	uint64_t sequence = head->sequence;
+	if (parse_hash(head->hash, hash, err) || clock_parse_rfc3339(bytes_of(head->time), &time_s, err))
+		return -1;
+	bool here = sequence > 0 && sequence <= log->count;
+	if (here && memcmp(log->hashes[sequence - 1], hash, 32) == 0)
+		return 0;
+	out->gap = gap_of(log, head, time_s);
+	if (out->gap)
+		return 0;
+	if (!here)
 		return err_set(err, ERR_INTEGRITY,
 			       "a signed head knows %" PRIu64 " entries, the log has %" PRIu64 ": its end is missing",
 			       sequence, log->count);
-	if (memcmp(log->hashes[sequence - 1], hash, 32) != 0)
-		return err_set(err, ERR_INTEGRITY,
-			       "the log up to entry %" PRIu64 " is not the one that a head was signed over", sequence);
-	return 0;
+	return err_set(err, ERR_INTEGRITY, "the log up to entry %" PRIu64 " is not the one that a head was signed over",
+		       sequence);
 }
 
 static int check_signer(struct audit_log *log, const struct head *head, STACK_OF(X509) * chain, struct error *err)
@@ -303,16 +370,15 @@ int audit_log_check_head(struct audit_log *log, struct bytes json, struct audit_
 	const char *signature = json_string_value(json_object_get(value, "signature"));
 	const char *pem = json_string_value(json_object_get(value, "certificate"));
 	struct head head;
-	uint8_t hash[32];
+	*out = (struct audit_attested){ .sequence = 0 };
 	if (!text || !signature || !pem)
 		return err_set(err, ERR_INTEGRITY, "a signed head lacks text, signature or certificate");
 	STACK_OF(X509) *chain = sk_X509_new_null();
 	int failed = !chain || read_certificates(bytes_of(pem), chain) == 0
 			     ? err_set(err, ERR_INTEGRITY, "a signed head has no certificate")
-			     : parse_head(text, &head, err) || parse_hash(head.hash, hash, err) ||
+			     : parse_head(text, &head, err) ||
 				       check_signature(sk_X509_value(chain, 0), text, signature, err) ||
-				       check_signer(log, &head, chain, err) ||
-				       check_place(log, head.sequence, hash, err);
+				       check_signer(log, &head, chain, err) || check_place(log, &head, out, err);
 	free_certificates(chain);
 	if (failed)
 		return -1;
@@ -363,10 +429,18 @@ static bool carried_hash(const X509_CRL *crl, uint8_t out[32])
 	return false;
 }
 
+static int64_t time_of(const X509_CRL *crl)
+{
+	struct tm parts = { .tm_year = 70, .tm_mday = 1 };
+	(void)ASN1_TIME_to_tm(X509_CRL_get0_lastUpdate(crl), &parts);
+	const struct clock_civil civil = { parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
+					   parts.tm_hour,        parts.tm_min,     parts.tm_sec };
+	return clock_from_civil(civil);
+}
+
 int audit_log_check_crl(struct audit_log *log, struct bytes content, struct audit_attested *out, struct error *err)
 {
 	uint8_t hash[32];
-	struct tm parts = { .tm_year = 70, .tm_mday = 1 };
 	auto_x509_crl *crl = read_crl(content, err);
 	if (!crl)
 		return -1;
@@ -374,13 +448,17 @@ int audit_log_check_crl(struct audit_log *log, struct bytes content, struct audi
 		return err_set(err, ERR_INTEGRITY, "a revocation list is signed by none of this CA's issuers");
 	if (!carried_hash(crl, hash))
 		return err_set(err, ERR_INTEGRITY, "a revocation list carries no hash of the audit log");
-	(void)ASN1_TIME_to_tm(X509_CRL_get0_lastUpdate(crl), &parts);
-	const struct clock_civil civil = { parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
-					   parts.tm_hour,        parts.tm_min,     parts.tm_sec };
-	(void)clock_rfc3339(clock_from_civil(civil), out->time);
-	for (out->sequence = log->count; out->sequence > 0; out->sequence--)
+	int64_t made_s = time_of(crl);
+	*out = (struct audit_attested){ .sequence = log->count };
+	(void)clock_rfc3339(made_s, out->time);
+	for (; out->sequence > 0; out->sequence--)
 		if (memcmp(log->hashes[out->sequence - 1], hash, 32) == 0)
 			return 0;
+	for (size_t i = 0; i < log->gap_count && !out->gap; i++)
+		if (made_s >= log->gaps[i].from_s && made_s <= log->gaps[i].until_s)
+			out->gap = &log->gaps[i];
+	if (out->gap)
+		return 0;
 	return err_set(err, ERR_INTEGRITY,
 		       "the revocation list of %s saw a log that this one does not contain (the log ends at %s)",
 		       out->time, log->last_time);

@@ -16,6 +16,16 @@
 
 #define AUDIT_LINE_MAX ((size_t)1 << 20)
 
+/* A restore from a backup, as its entry "audit.segment" tells it: the log goes on behind entry `last`, and what a log
+ * before held behind that is not here. Source: ca-core/restore.h. */
+struct audit_gap {
+	uint64_t segment;        /* the entry that names it */
+	uint64_t last, head;     /* head: of the newest head that was published then; 0: none is known */
+	char published[16];      /* how that head lay: "ahead", "within", "other", "absent", "unusable" */
+	char hash[65], time[32]; /* of that head */
+	int64_t from_s, until_s; /* time of entry `last`, and of the segment's entry */
+};
+
 struct audit_log {
 	uint8_t (*hashes)[32]; /* hashes[n - 1]: the chain's hash after entry n */
 	uint64_t count;
@@ -24,6 +34,8 @@ struct audit_log {
 	STACK_OF(X509) * known;             /* issuers met in heads; owned */
 	char **heads;                       /* JSON texts of the export's own heads; owned */
 	size_t head_count;
+	struct audit_gap *gaps; /* in their order; owned */
+	size_t gap_count;
 	struct buf roots; /* PEM, as the export has them */
 };
 void audit_log_free(struct audit_log *log);
@@ -36,15 +48,16 @@ int audit_log_read(const char *path, struct audit_log *log, struct error *err);
 int audit_log_trust(struct audit_log *log, struct bytes pem, struct error *err);
 
 /* A signed head (the JSON of /audit/head): its signature by an audit certificate of a trusted root, and that
- * the log has this hash at this place. ERR_INTEGRITY. */
+ * the log has this hash at this place, or that it lies in a gap which the log names. ERR_INTEGRITY. */
 struct audit_attested {
-	uint64_t sequence;
+	uint64_t sequence; /* in a gap: of the log before; 0 where a list tells none */
 	char time[32];
+	const struct audit_gap *gap; /* NULL: the log holds what was attested; else borrowed from the log */
 };
 int audit_log_check_head(struct audit_log *log, struct bytes json, struct audit_attested *out, struct error *err);
 
 /* A revocation list, PEM or DER: signed by a trusted root or by an issuer that a head named, and the log has the
- * hash that it carries. ERR_INTEGRITY. */
+ * hash that it carries, or it was made in the time of a gap which the log names. ERR_INTEGRITY. */
 int audit_log_check_crl(struct audit_log *log, struct bytes content, struct audit_attested *out, struct error *err);
 
 #endif

@@ -101,11 +101,13 @@ struct verdict {
 	struct audit_log log;
 	const char *trust;                     /* where the trusted roots are from */
 	struct audit_attested inside, outside; /* newest head of the export, and newest witness from elsewhere */
+	json_t *lost;                          /* files from elsewhere that lie in a gap: {"file", "time", ...} */
 };
 
 static void verdict_free(struct verdict *v)
 {
 	audit_log_free(&v->log);
+	json_decref(v->lost);
 }
 
 static int trust(struct invocation *in, struct verdict *v)
@@ -119,6 +121,16 @@ static int trust(struct invocation *in, struct verdict *v)
 	if (file && file_read(file, 1 << 20, &pem, &in->error))
 		return -1;
 	return audit_log_trust(&v->log, file ? buf_bytes(&pem) : buf_bytes(&v->log.roots), &in->error);
+}
+
+/* What attests entries that are not here, and why that is no forgery. */
+static void keep_lost(struct verdict *v, const char *file, const struct audit_attested *seen)
+{
+	json_t *row =
+		json_pack("{s:s, s:s, s:I}", "file", file, "time", seen->time, "behind", (json_int_t)seen->gap->last);
+	if (seen->sequence)
+		(void)json_object_set_new(row, "sequence", json_integer((json_int_t)seen->sequence));
+	(void)json_array_append_new(v->lost, row);
 }
 
 static void keep_newest(struct audit_attested *newest, const struct audit_attested *seen)
@@ -140,7 +152,10 @@ static int check_files(struct verdict *v, const struct option_list *files, bool 
 			(void)err_about(err, "file", files->items[i], NULL);
 			return -1;
 		}
-		keep_newest(&v->outside, &seen);
+		if (seen.gap)
+			keep_lost(v, files->items[i], &seen);
+		else
+			keep_newest(&v->outside, &seen);
 	}
 	return 0;
 }
@@ -155,23 +170,81 @@ static int check_all(struct invocation *in, struct verdict *v, const struct opti
 		struct audit_attested seen;
 		if (audit_log_check_head(&v->log, bytes_of(v->log.heads[i]), &seen, err))
 			return -1;
-		keep_newest(&v->inside, &seen);
+		if (!seen.gap)
+			keep_newest(&v->inside, &seen);
 	}
 	return check_files(v, heads, false, err) || check_files(v, crls, true, err) ? -1 : 0;
 }
 
-static void say(const struct invocation *in, const struct verdict *v)
+static json_t *gaps_json(const struct audit_log *log)
 {
-	if (in->common.json) {
-		output_json(json_pack("{s:b, s:I, s:s, s:s, s:{s:I, s:s}, s:{s:I, s:s}}", "intact", 1, "entries",
-				      (json_int_t)v->log.count, "first", v->log.first_time, "last", v->log.last_time,
-				      "attestedByExport", "sequence", (json_int_t)v->inside.sequence, "time",
-				      v->inside.time, "attestedElsewhere", "sequence", (json_int_t)v->outside.sequence,
-				      "time", v->outside.time));
-		return;
+	json_t *list = json_array();
+	for (size_t i = 0; i < log->gap_count; i++) {
+		const struct audit_gap *gap = &log->gaps[i];
+		json_t *row = json_pack("{s:I, s:I, s:s}", "segment", (json_int_t)gap->segment, "behind",
+					(json_int_t)gap->last, "published", gap->published);
+		if (gap->head)
+			(void)json_object_set_new(row, "head",
+						  json_pack("{s:I, s:s, s:s}", "sequence", (json_int_t)gap->head,
+							    "hash", gap->hash, "time", gap->time));
+		(void)json_array_append_new(list, row);
 	}
+	return list;
+}
+
+static void say_json(const struct verdict *v)
+{
+	output_json(json_pack("{s:b, s:I, s:s, s:s, s:{s:I, s:s}, s:{s:I, s:s}, s:o, s:O}", "intact", 1, "entries",
+			      (json_int_t)v->log.count, "first", v->log.first_time, "last", v->log.last_time,
+			      "attestedByExport", "sequence", (json_int_t)v->inside.sequence, "time", v->inside.time,
+			      "attestedElsewhere", "sequence", (json_int_t)v->outside.sequence, "time", v->outside.time,
+			      "gaps", gaps_json(&v->log), "inGaps", v->lost));
+}
+
+/* One line for each restore: what is not here. */
+static void say_gap(const struct audit_gap *gap)
+{
+	(void)printf("Restored from a backup: entry %" PRIu64 " goes on behind entry %" PRIu64 ". ", gap->segment,
+		     gap->last);
+	if (gap->head > gap->last)
+		(void)printf("Entries %" PRIu64 " to %" PRIu64 " of the log before the restore are not here; attested "
+			     "head %" PRIu64 " was %s (%s).\n",
+			     gap->last + 1, gap->head, gap->head, gap->hash, gap->time);
+	else if (strcmp(gap->published, "within") == 0)
+		(void)printf("The head published then, of entry %" PRIu64 " (%s), is in this log: no lost entry is "
+			     "attested.\n",
+			     gap->head, gap->time);
+	else if (gap->head)
+		(void)printf("The head published then, of entry %" PRIu64 " (%s), is of another log: %s.\n", gap->head,
+			     gap->time, gap->hash);
+	else
+		(void)printf("How many entries of the log before are not here is unknown: the published head was %s.\n",
+			     gap->published);
+}
+
+static void say_lost(const struct verdict *v)
+{
+	size_t i;
+	const json_t *row;
+	json_array_foreach(v->lost, i, row)
+	{
+		json_int_t sequence = json_integer_value(json_object_get(row, "sequence"));
+		(void)printf("%s (%s) ", json_string_value(json_object_get(row, "file")),
+			     json_string_value(json_object_get(row, "time")));
+		if (sequence)
+			(void)printf("attests entry %" JSON_INTEGER_FORMAT " of the log before: it ", sequence);
+		(void)printf("lies in the gap behind entry %" JSON_INTEGER_FORMAT ".\n",
+			     json_integer_value(json_object_get(row, "behind")));
+	}
+}
+
+static void say(const struct verdict *v)
+{
 	(void)printf("The log is whole: %" PRIu64 " entries, %s to %s.\n", v->log.count, v->log.first_time,
 		     v->log.last_time);
+	for (size_t i = 0; i < v->log.gap_count; i++)
+		say_gap(&v->log.gaps[i]);
+	say_lost(v);
 	if (v->outside.sequence)
 		(void)printf("Attested from elsewhere up to entry %" PRIu64 " (%s).\n", v->outside.sequence,
 			     v->outside.time);
@@ -195,10 +268,13 @@ static int run_verify(struct invocation *in)
 	};
 	if (options_read(in, specs, 1, 1))
 		return in->status;
-	CLEANUP(verdict_free) struct verdict v = { .trust = "" };
+	CLEANUP(verdict_free) struct verdict v = { .trust = "", .lost = json_array() };
 	if (check_all(in, &v, &heads, &crls))
 		return refuse(in);
-	say(in, &v);
+	if (in->common.json)
+		say_json(&v);
+	else
+		say(&v);
 	return 0;
 }
 

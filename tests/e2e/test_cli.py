@@ -1,6 +1,7 @@
 """The command line: exit statuses, help, JSON, files that it writes, backup and restore."""
 
 import base64
+import contextlib
 import json
 import os
 import re
@@ -291,6 +292,12 @@ def token_commands_see_the_tokens(ca):
         contains(listed, name, "token list and status")
 
 
+def reachable(ca):
+    with contextlib.suppress(OSError):
+        return ca.health().status > 0
+    return False
+
+
 @tests.rule(90)
 def backup_and_restore_make_the_same_ca(ca):
     serial = ca.admin.issue(csr.for_names(csr.EcKey(4), "backup.cli.test"))[1]
@@ -308,7 +315,10 @@ def backup_and_restore_make_the_same_ca(ca):
     run("sh", "-c", f"rm -rf {other.file('store')}/* {other.file('published')}/* {other.file('admin.sock')}")
     equal(other.json("store", "restore", backup, limit=60)["restored"], backup, "what was restored")
     other.store_check()
-    other.start()
+    other.start(wait=False)
+    wait_until(lambda: reachable(other), 20, "the restored server's answer")
+    equal(other.json("store", "restore", "--confirm"), {"confirmed": True}, "the confirmation")
+    other.wait_ready()
     mine = other.client()
     equal(mine.get(f"/api/v1/certificates/{serial}").status, 200, "a certificate from before the backup")
     equal(mine.get(f"/api/v1/certificates/{later}").status, 404, "a certificate from after the backup")
