@@ -247,7 +247,8 @@ static int run(struct ca_issuance *i, const struct message_issue *m, struct erro
 		return -1;
 	if (m->dry_run)
 		return decide_only(i, err);
-	if (ca_restore_check(i->ca, err) || ca_issuance_tbs(i, err) || ca_issuance_lint(i, err) || ca_issuance_sign(i, err))
+	if (ca_restore_check(i->ca, err) || ca_issuance_tbs(i, err) || ca_issuance_lint(i, err) ||
+	    ca_issuance_sign(i, err))
 		return -1;
 	return ca_issuance_commit(i, err);
 }

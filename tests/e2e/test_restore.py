@@ -50,9 +50,11 @@ def setup(env):
     ca.untouched = admin.issue(csr.for_names(csr.EcKey(11), "untouched.restore.test"))[1]
     ca.key = csr.EcKey(12)
     ca.known = admin.issue(csr.for_names(ca.key, "known.restore.test"))[1]
+    ca.add_identity("leaver", "requester")
     backup = env.path("backup")
     ca.cli("store", "backup", backup, limit=60)
 
+    ca.cli("identity", "remove", "leaver")
     ca.lost = admin.issue(csr.for_names(csr.EcKey(13), "lost.restore.test"))[1]
     equal(admin.revoke(ca.known, "keyCompromise", invalidityDate="2026-01-02T03:04:05Z").status, 200, "revocation")
     equal(admin.revoke(ca.lost, "superseded").status, 200, "revocation")
@@ -93,6 +95,12 @@ def reading_goes_on_meanwhile(ca):
 
 
 @tests.rule()
+def an_identity_that_came_back_can_be_removed_before_the_confirmation(ca):
+    ca.cli("identity", "remove", "leaver")
+    ca.cli("identity", "remove", "leaver", status=1)
+
+
+@tests.rule()
 def what_published_knew_of_revocations_is_kept(ca):
     row = ca.client().row(ca.known)
     equal(row["status"], "revoked", "status of the certificate that was revoked after the backup")
@@ -100,7 +108,7 @@ def what_published_knew_of_revocations_is_kept(ca):
     expect(entry and "Key Compromise" in entry and "Jan  2 03:04:05 2026" in entry, f"its entry: {entry}")
     expect(entry_of(ca, ca.lost), "the serial whose certificate is lost is on no list")
     events = ca.client().get("/api/v1/audit?after=0&limit=500").text
-    equal(events.count("revocation.recovered"), 2, "audit entries of recovered revocations")
+    equal(events.count("revocation.recovered"), 3, "audit entries of recovered revocations")
 
 
 @tests.rule()
@@ -189,7 +197,7 @@ def a_backup_that_lacks_nothing_names_no_lost_entry(ca):
     ca.start(wait=False)
     wait_until(lambda: answers(ca), 20, "the restored server's answer")
     recovered = ca.client().get("/api/v1/audit?after=0&limit=500").text.count("revocation.recovered")
-    equal(recovered, 2, "audit entries of recovered revocations: those of the first restore")
+    equal(recovered, 3, "audit entries of recovered revocations: those of the first restore")
     ca.cli("store", "restore", "--confirm")
     ca.wait_ready()
     contains(verify(ca, "no-gap.jsonl").stdout, "no lost entry is attested", "audit verify")

@@ -290,6 +290,106 @@ static void a_list_that_saw_another_log_shows_the_forgery(void)
 	CHECK_FAILS(audit_log_check_crl(&log, buf_bytes(&crl), &seen, &err) == -1, &err, ERR_INTEGRITY);
 }
 
+/* Entry `at` becomes this one, and all hashes behind it follow. */
+static void rewrite(struct world *w, size_t at, const char *text)
+{
+	static const char *const plain = "{\"v\":1}";
+	char hex[65];
+	for (size_t i = at - 1; i < ENTRIES; i++) {
+		const char *entry = i == at - 1 ? text : plain;
+		auto_buf hashed = BUF_INIT;
+		buf_add(&hashed, w->hashes[i - 1], 32);
+		buf_add_text(&hashed, entry);
+		sha256(hashed.data, hashed.len, w->hashes[i]);
+		buf_clear(&w->lines[i]);
+		buf_printf(&w->lines[i], "{\"sequence\":%zu,\"hash\":\"%s\",\"entry\":\"", i + 1,
+			   text_hex(BYTES(w->hashes[i], 32), hex));
+		for (; *entry; entry++)
+			buf_printf(&w->lines[i], *entry == '"' ? "\\%c" : "%c", *entry);
+		buf_add_text(&w->lines[i], "\"}\n");
+	}
+}
+
+/* Entry 3 tells of a restore behind entry 2; published: what follows "lastTime", with commas. */
+static void restore_behind_two(struct world *w, const uint8_t last_hash[32], const char *published)
+{
+	auto_buf entry = BUF_INIT;
+	char hex[65];
+	buf_printf(&entry,
+		   "{\"v\":1,\"time\":\"2049-01-01T00:00:00Z\",\"event\":\"audit.segment\",\"detail\":{"
+		   "\"lastSequence\":2,\"lastHash\":\"%s\",\"lastTime\":\"2020-01-01T00:00:00Z\",%s}}",
+		   text_hex(BYTES(last_hash, 32), hex), published);
+	rewrite(w, 3, buf_text(&entry));
+}
+
+/* The log after that restore, against the head of the lost log's entry 4. */
+static int check_lost_head(struct world *w, const char *published, struct audit_attested *seen, struct error *err)
+{
+	CLEANUP(audit_log_free) struct audit_log log = { .count = 0 };
+	restore_behind_two(w, w->hashes[1], published);
+	CHECK_OK(read_export(w, whole, &log, err) == 0, err);
+	CHECK_INT(log.gap_count, 1);
+	CHECK_OK(audit_log_trust(&log, buf_bytes(&w->roots), err) == 0, err);
+	int result = audit_log_check_head(&log, buf_bytes(&w->head), seen, err);
+	CHECK(result || (seen->gap && seen->gap->last == 2));
+	return result;
+}
+
+static const char *ahead(uint64_t sequence, const uint8_t hash[32], struct buf *out)
+{
+	char hex[65];
+	buf_printf(out,
+		   "\"published\":\"ahead\",\"headSequence\":%d,\"headHash\":\"%s\","
+		   "\"headTime\":\"2026-11-21T12:00:03Z\"",
+		   (int)sequence, text_hex(BYTES(hash, 32), hex));
+	return buf_text(out);
+}
+
+static void a_head_in_a_named_gap_is_no_truncation(void)
+{
+	struct error err = ERR_INIT;
+	auto_buf published = BUF_INIT, longer = BUF_INIT;
+	CLEANUP(free_world) struct world w, v;
+	struct audit_attested seen;
+	make_world(&w, "2.999.1.2");
+	CHECK_OK(check_lost_head(&w, ahead(4, w.hashes[3], &published), &seen, &err) == 0, &err);
+	CHECK_INT(seen.sequence, 4);
+	make_world(&v, "2.999.1.2");
+	CHECK_OK(check_lost_head(&v, ahead(9, v.hashes[3], &longer), &seen, &err) == 0, &err);
+}
+
+static void a_gap_of_unknown_end_holds_what_was_signed_before_it(void)
+{
+	struct error err = ERR_INIT;
+	CLEANUP(free_world) struct world w;
+	struct audit_attested seen;
+	make_world(&w, "2.999.1.2");
+	CHECK_OK(check_lost_head(&w, "\"published\":\"absent\",\"headSequence\":\"unknown\"", &seen, &err) == 0, &err);
+}
+
+static void a_head_behind_the_gap_or_beside_it_is_refused(void)
+{
+	struct error err = ERR_INIT;
+	auto_buf shorter = BUF_INIT, other = BUF_INIT;
+	CLEANUP(free_world) struct world w, v;
+	struct audit_attested seen;
+	make_world(&w, "2.999.1.2");
+	CHECK_FAILS(check_lost_head(&w, ahead(3, w.hashes[2], &shorter), &seen, &err) == -1, &err, ERR_INTEGRITY);
+	make_world(&v, "2.999.1.2");
+	CHECK_FAILS(check_lost_head(&v, ahead(4, v.hashes[0], &other), &seen, &err) == -1, &err, ERR_INTEGRITY);
+}
+
+static void a_gap_behind_an_entry_of_another_log_is_refused(void)
+{
+	struct error err = ERR_INIT;
+	CLEANUP(free_world) struct world w;
+	CLEANUP(audit_log_free) struct audit_log log = { .count = 0 };
+	make_world(&w, "2.999.1.2");
+	restore_behind_two(&w, w.hashes[0], "\"published\":\"absent\"");
+	CHECK_FAILS(read_export(&w, whole, &log, &err) == -1, &err, ERR_INTEGRITY);
+	CHECK(strstr(err.message, "entry 3 names a gap") != NULL);
+}
+
 SUITE(audit_verify)
 {
 	TEST(proves_a_whole_log_and_its_head);
@@ -300,4 +400,8 @@ SUITE(audit_verify)
 	TEST(a_head_of_another_authority_proves_nothing);
 	TEST(an_old_list_is_a_witness);
 	TEST(a_list_that_saw_another_log_shows_the_forgery);
+	TEST(a_head_in_a_named_gap_is_no_truncation);
+	TEST(a_gap_of_unknown_end_holds_what_was_signed_before_it);
+	TEST(a_head_behind_the_gap_or_beside_it_is_refused);
+	TEST(a_gap_behind_an_entry_of_another_log_is_refused);
 }
