@@ -404,45 +404,53 @@ static struct ca_issuer *issuer_of_list(struct ca *ca, struct bytes der, struct 
 	return issuer;
 }
 
-/* Reads a list from elsewhere and holds it against the present one: 1 it is newer, 0 it is not, -1. */
-static int read_newer(struct store_snapshot *snap, struct ca *ca, struct ca_issuer *issuer, struct bytes der,
-		      struct ca_crl *crl, struct record_crl *record, struct record_crl *before, uint64_t *version,
-		      struct error *err)
+/* A list from elsewhere, and the present one's place. */
+struct arrival {
+	struct ca_crl crl;
+	struct record_crl record;
+	uint64_t before; /* number of the present list; 0: there is none */
+	int64_t before_s;
+	uint64_t version;
+};
+
+/* Reads it and holds it against the present one: 1 it is newer, 0 it is not, -1. */
+static int read_arrival(struct store_snapshot *snap, struct ca *ca, struct ca_issuer *issuer, struct bytes der,
+			struct arrival *a, struct error *err)
 {
-	*record = (struct record_crl){ .issuer = bytes_of(issuer->config->name), .der = der };
-	if (ca_crl_check_frame(&issuer->info, buf_bytes(&ca->config->arc), der, crl, err) ||
-	    count_entries(crl->entries, &record->entries, err))
+	struct record_crl before;
+	a->record = (struct record_crl){ .issuer = bytes_of(issuer->config->name), .der = der };
+	if (ca_crl_check_frame(&issuer->info, buf_bytes(&ca->config->arc), der, &a->crl, err) ||
+	    count_entries(a->crl.entries, &a->record.entries, err) ||
+	    present(snap, issuer->config->name, &before, &a->version, err) < 0)
 		return -1;
-	record->number = crl->head.number;
-	record->this_update_s = crl->head.this_update_s;
-	record->next_update_s = crl->head.next_update_s;
-	if (present(snap, issuer->config->name, before, version, err) < 0)
-		return -1;
-	return record->number > before->number;
+	a->record.number = a->crl.head.number;
+	a->record.this_update_s = a->crl.head.this_update_s;
+	a->record.next_update_s = a->crl.head.next_update_s;
+	a->before = before.number;
+	a->before_s = before.this_update_s;
+	return a->record.number > a->before;
 }
 
 static int import_locked(struct ca *ca, struct ca_issuer *issuer, const struct ca_actor *actor, struct bytes der,
 			 struct error *err)
 {
-	struct ca_crl crl;
-	struct record_crl record, before;
-	uint64_t version;
+	struct arrival a;
 	{
 		auto_store_snapshot *snap = store_snapshot_new(ca->store, err);
-		int newer = snap ? read_newer(snap, ca, issuer, der, &crl, &record, &before, &version, err) : -1;
+		int newer = snap ? read_arrival(snap, ca, issuer, der, &a, err) : -1;
 		if (newer < 0)
 			return -1;
 		if (!newer)
 			return err_set(err, ERR_CONFLICT,
 				       "the revocation list of %s has number %llu, the present one %llu",
-				       issuer->config->name, (unsigned long long)record.number,
-				       (unsigned long long)before.number);
+				       issuer->config->name, (unsigned long long)a.record.number,
+				       (unsigned long long)a.before);
 		/* Nobody who is revoked may be missing from it, though it may know of more. */
-		struct ca_crl_plan plan = { .info = &issuer->info, .previous_update_s = before.this_update_s };
-		if (scan_entries(snap, &plan, stands_on_list, &crl.entries, err))
+		struct ca_crl_plan plan = { .info = &issuer->info, .previous_update_s = a.before_s };
+		if (scan_entries(snap, &plan, stands_on_list, &a.crl.entries, err))
 			return -1;
 	}
-	if (commit(ca, issuer, actor, "crl.imported", &record, version, err))
+	if (commit(ca, issuer, actor, "crl.imported", &a.record, a.version, err))
 		return -1;
 	return publish(ca, issuer->config->name, der, err);
 }
@@ -461,13 +469,11 @@ int ca_crl_import(struct ca *ca, const struct ca_actor *actor, struct bytes der,
 int ca_crl_recover(struct ca *ca, struct ca_issuer *issuer, struct bytes der, struct error *err)
 {
 	const struct ca_actor self = ca_actor_self();
-	struct ca_crl crl;
-	struct record_crl record, before;
-	uint64_t version;
+	struct arrival a;
 	int newer;
 	{
 		auto_store_snapshot *snap = store_snapshot_new(ca->store, err);
-		newer = snap ? read_newer(snap, ca, issuer, der, &crl, &record, &before, &version, err) : -1;
+		newer = snap ? read_arrival(snap, ca, issuer, der, &a, err) : -1;
 	}
-	return newer > 0 ? commit(ca, issuer, &self, "crl.recovered", &record, version, err) : newer;
+	return newer > 0 ? commit(ca, issuer, &self, "crl.recovered", &a.record, a.version, err) : newer;
 }

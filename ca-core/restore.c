@@ -337,7 +337,7 @@ static int take_lists(struct ca *ca, struct mark *m, struct error *err)
 
 int ca_restore_open(struct ca *ca, struct error *err)
 {
-	struct mark m;
+	struct mark m = { .phase = 0 };
 	int marked = mark_get(ca, &m, err);
 	if (marked <= 0)
 		return marked;

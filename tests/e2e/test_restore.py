@@ -70,7 +70,7 @@ def setup(env):
     return ca
 
 
-tests = Tests(setup, setup_limit=120)
+tests = Tests(setup, san=True, setup_limit=120)
 
 
 @tests.rule()
