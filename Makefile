@@ -11,6 +11,7 @@ JOBS ?= 2
 CC = gcc
 VERSION := 0.1.0
 
+comma := ,
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := all
@@ -70,6 +71,10 @@ fuzz_names := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzz_programs := $(foreach name,$(fuzz_names),$(BUILD)/fuzz_$(name))
 replay_programs := $(foreach name,$(fuzz_names),$(BUILD)/tests/replay-$(name))
 
+# The OpenSSL provider as a module, of position-independent objects of its own. libp11 stays out of it.
+provider_module := $(BUILD)/lib/ossl-modules/chancery.so
+provider_objects = $(patsubst %.c,$(BUILD)/pic/%.o,$(filter-out hsm/admin.c,$(call sources_of,base) $(call sources_of,hsm)))
+
 product_sources := $(foreach folder,$(folders),$(call sources_of,$(folder)))
 test_sources := $(wildcard tests/unit/*.c tests/unit/*/*.c tests/fuzz/*.c tests/bench/*.c)
 sources := $(product_sources) $(test_sources)
@@ -78,7 +83,7 @@ headers := $(wildcard $(foreach folder,$(folders),$(folder)/*.h $(folder)/*/*.h)
 # ---- building ----
 
 .PHONY: all FORCE
-all: $(programs) $(BUILD)/compile_commands.json ## build the programs into build/bin (the default)
+all: $(programs) $(provider_module) $(BUILD)/compile_commands.json ## build the programs into build/bin (the default)
 
 # Rewritten only when it changes, so that other flags mean another build.
 $(BUILD)/flags: FORCE
@@ -111,6 +116,18 @@ $(BUILD)/bin/%: $(BUILD)/obj/tools/%.o $(libraries)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	@$(link) $< $(libraries) $(package_libs) -o $@
+
+$(BUILD)/pic/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo "  CC    $< (PIC)"
+	@$(compile) -fPIC -fvisibility=hidden -MMD -MP -c $< -o $@
+
+# The sanitizers' own symbols come with the program that loads it.
+$(provider_module): $(provider_objects) hsm/provider.map
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	@$(CC) $(mode) -shared $(filter-out -pie,$(link_hardened)) $(if $(SAN),,-Wl$(comma)-z$(comma)defs) \
+		-Wl,--version-script=hsm/provider.map $(LDFLAGS) $(provider_objects) -lcrypto -lpthread -ldl -o $@
 
 # ---- unit tests: one program a folder, its suites listed by file name ----
 
@@ -156,7 +173,7 @@ $(foreach folder,$(unit_folders),$(eval $(call unit_rules,$(folder))))
 unit-build: $(foreach folder,$(unit_folders),$(BUILD)/tests/unit-$(folder))
 unit: $(foreach folder,$(unit_folders),unit-$(folder)) ## build and run all unit tests of this build (TESTS=name picks)
 
--include $(patsubst %.c,$(BUILD)/obj/%.d,$(sources))
+-include $(patsubst %.c,$(BUILD)/obj/%.d,$(sources)) $(provider_objects:.o=.d)
 
 # For editors and clang-tidy; at the root it is a link to that of the plain build.
 $(BUILD)/compile_commands.json: $(sources) Makefile $(BUILD)/flags

@@ -32,7 +32,7 @@ const OSSL_ALGORITHM *hsm_provider_query(void *provctx, int operation, int *no_c
 	}
 }
 
-static void teardown(void *provctx)
+void hsm_provider_teardown(void *provctx)
 {
 	struct provider *p = provctx;
 	for (size_t i = 0; i < HSM_DIGESTS; i++)
@@ -40,6 +40,7 @@ static void teardown(void *provctx)
 	if (p->standard)
 		(void)OSSL_PROVIDER_unload(p->standard);
 	OSSL_LIB_CTX_free(p->inner);
+	hsm_provider_tokens_free(p->tokens);
 	free(p);
 }
 
@@ -63,7 +64,7 @@ int hsm_provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in, c
 {
 	static const OSSL_DISPATCH functions[] = {
 		{ OSSL_FUNC_PROVIDER_QUERY_OPERATION, (void (*)(void))hsm_provider_query },
-		{ OSSL_FUNC_PROVIDER_TEARDOWN, (void (*)(void))teardown },
+		{ OSSL_FUNC_PROVIDER_TEARDOWN, (void (*)(void))hsm_provider_teardown },
 		{ 0, NULL },
 	};
 	(void)handle;
@@ -72,7 +73,7 @@ int hsm_provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in, c
 	if (!p)
 		return 0;
 	if (!set_up(p)) {
-		teardown(p);
+		hsm_provider_teardown(p);
 		return 0;
 	}
 	*provctx = p;

@@ -55,12 +55,48 @@ static void *new_ed25519(void *provctx)
 	return new_key(provctx, FAMILY_ED25519);
 }
 
-static void free_key(void *keydata)
+void hsm_provider_key_free(void *keydata)
 {
 	struct provider_key *k = keydata;
-	if (k)
-		EVP_PKEY_free(k->public_half);
+	if (!k)
+		return;
+	EVP_PKEY_free(k->public_half);
+	if (k->token) {
+		hsm_key_free(k->key);
+		hsm_provider_token_release(k->token);
+	}
 	free(k);
+}
+
+static int read_public_half(struct provider_key *k, struct hsm_key *key)
+{
+	struct bytes spki = hsm_key_spki(key);
+	const unsigned char *at = spki.data;
+	k->public_half = d2i_PUBKEY_ex(NULL, &at, (long)spki.len, k->provider->inner, NULL);
+	k->key = k->public_half ? key : NULL;
+	return k->public_half != NULL;
+}
+
+struct provider_key *hsm_provider_key_new(struct provider *provider, struct hsm_key *key, struct provider_token *token)
+{
+	struct provider_key *k = new_key(provider, hsm_provider_family_of(hsm_key_type(key)));
+	if (!k || !read_public_half(k, key)) {
+		hsm_provider_key_free(k);
+		return NULL;
+	}
+	k->token = token;
+	return k;
+}
+
+/* What the store made: the reference is the pointer to it, which is taken out. */
+static void *load(const void *reference, size_t size)
+{
+	struct provider_key **given = (struct provider_key **)(uintptr_t)reference;
+	if (!given || size != sizeof(*given))
+		return NULL;
+	struct provider_key *k = *given;
+	*given = NULL;
+	return k;
 }
 
 static int import_token_key(struct provider_key *k, const OSSL_PARAM *given)
@@ -71,11 +107,7 @@ static int import_token_key(struct provider_key *k, const OSSL_PARAM *given)
 	struct hsm_key *key = (struct hsm_key *)(uintptr_t)pointer;
 	if (hsm_provider_family_of(hsm_key_type(key)) != k->family)
 		return 0;
-	struct bytes spki = hsm_key_spki(key);
-	const unsigned char *at = spki.data;
-	k->public_half = d2i_PUBKEY_ex(NULL, &at, (long)spki.len, k->provider->inner, NULL);
-	k->key = k->public_half ? key : NULL;
-	return k->public_half != NULL;
+	return read_public_half(k, key);
 }
 
 /* A public key of another provider: libcrypto brings it for comparison with one of ours. */
@@ -200,9 +232,9 @@ static const OSSL_PARAM *types_ed25519(int selection)
 	{                                                          \
 		OSSL_FUNC_KEYMGMT_##id, (void (*)(void))(function) \
 	}
-#define COMMON                                                                                                     \
-	ENTRY(FREE, free_key), ENTRY(IMPORT, import), ENTRY(HAS, has), ENTRY(MATCH, match), ENTRY(EXPORT, export), \
-		ENTRY(GET_PARAMS, get_params)
+#define COMMON                                                                                         \
+	ENTRY(FREE, hsm_provider_key_free), ENTRY(LOAD, load), ENTRY(IMPORT, import), ENTRY(HAS, has), \
+		ENTRY(MATCH, match), ENTRY(EXPORT, export), ENTRY(GET_PARAMS, get_params)
 
 const OSSL_DISPATCH hsm_keymgmt_rsa[] = {
 	ENTRY(NEW, new_rsa),

@@ -29,6 +29,9 @@ struct provider {
 	OSSL_PROVIDER *standard;
 	EVP_MD *md[HSM_DIGESTS]; /* of hsm_digests, in the same order */
 	atomic_bool verify;      /* each signature that is made */
+	/* For the store of the loadable module, else NULL. */
+	struct provider_tokens *tokens;
+	const char *module_path; /* of the PKCS#11 module, for URIs that name none; of the core, or NULL */
 };
 
 enum provider_family { FAMILY_RSA, FAMILY_EC, FAMILY_ED25519, FAMILY_COUNT };
@@ -37,8 +40,9 @@ enum provider_family { FAMILY_RSA, FAMILY_EC, FAMILY_ED25519, FAMILY_COUNT };
 struct provider_key {
 	struct provider *provider;
 	enum provider_family family;
-	struct hsm_key *key;   /* borrowed; NULL: a public key alone */
-	EVP_PKEY *public_half; /* in the inner context */
+	struct hsm_key *key;          /* NULL: a public key alone */
+	struct provider_token *token; /* of the store: held, and key is owned; NULL: key is borrowed */
+	EVP_PKEY *public_half;        /* in the inner context */
 };
 
 /* The name of EVP_PKEY_CTX_new_from_name: "RSA", "EC", "ED25519". Static. */
@@ -49,8 +53,38 @@ OSSL_FUNC_provider_query_operation_fn hsm_provider_query;
 extern const OSSL_DISPATCH hsm_keymgmt_rsa[], hsm_keymgmt_ec[], hsm_keymgmt_ed25519[];
 extern const OSSL_DISPATCH hsm_signature_rsa[], hsm_signature_ecdsa[], hsm_signature_ed25519[];
 
+/* Key data of a token key, with its public half; owns key and the hold on token from here on.
+ * NULL, and then nothing is owned: the public half cannot be read. */
+struct provider_key *hsm_provider_key_new(struct provider *provider, struct hsm_key *key, struct provider_token *token);
+void hsm_provider_key_free(void *keydata);
+
 /* provider.c, for OSSL_PROVIDER_add_builtin. */
 OSSL_provider_init_fn hsm_provider_init;
+OSSL_FUNC_provider_teardown_fn hsm_provider_teardown;
+
+/* ---- the loadable module alone ---- */
+
+/* provider_tokens.c: modules and tokens while someone holds them. When the last hold goes,
+ * token and module are closed: in the midst of the process, not by its exit handlers, which
+ * meet those of the module in no order that anyone promises. Any thread. */
+struct provider_tokens;
+struct provider_tokens *hsm_provider_tokens_new(void); /* NULL: no memory */
+void hsm_provider_tokens_free(struct provider_tokens *all);
+
+/* Where a PIN comes from, asked at most once. 0, and *pin the caller's to free, or NULL where
+ * the token is to be used without login; -1 with err. */
+typedef int hsm_provider_pin_fn(void *argument, struct secret **pin, struct error *err);
+
+/* The token that uri names (without object and query) in the module at path: opened and logged
+ * in, or one more hold where it is so already. A PIN that was refused is not asked for again in
+ * the life of `all`. Errors as hsm_module_open, hsm_token_open and pin have them. */
+struct provider_token *hsm_provider_token_hold(struct provider_tokens *all, const char *path, const char *uri,
+					       hsm_provider_pin_fn *pin, void *argument, struct error *err);
+void hsm_provider_token_release(struct provider_token *token);
+struct hsm_token *hsm_provider_token(const struct provider_token *token);
+
+/* provider_store.c */
+extern const OSSL_DISPATCH hsm_store_pkcs11[];
 
 /* ---- provider_signature.c: a signature context, shared by the digest-based schemes and Ed25519 ---- */
 struct signature {

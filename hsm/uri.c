@@ -43,8 +43,15 @@ static int hex_digit(uint8_t c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* pk11-qchar of RFC 7512 section 2.3, without the percent sign. The ampersand separates. */
+static bool is_plain_in_query(uint8_t c)
+{
+	return c != '&' && (is_plain(c) || (c && strchr("/?|", c)));
+}
+
 /* Undoes the percent-encoding into out. Returns the length, or -1. */
-static int decode(const char *name, struct bytes text, uint8_t *out, size_t max, struct error *err)
+static int decode(const char *name, struct bytes text, bool (*plain)(uint8_t), uint8_t *out, size_t max,
+		  struct error *err)
 {
 	size_t len = 0;
 	for (size_t i = 0; i < text.len; i++, len++) {
@@ -58,7 +65,7 @@ static int decode(const char *name, struct bytes text, uint8_t *out, size_t max,
 				return err_set(err, ERR_CONFIG, "PKCS#11 URI: bad percent-encoding in %s", name);
 			c = (uint8_t)(high << 4 | low);
 			i += 2;
-		} else if (!is_plain(c)) {
+		} else if (!plain(c)) {
 			return err_set(err, ERR_CONFIG,
 				       "PKCS#11 URI: character 0x%02x in %s must be percent-encoded (%%%02X)", c, name,
 				       c);
@@ -71,7 +78,7 @@ static int decode(const char *name, struct bytes text, uint8_t *out, size_t max,
 static int parse_text(const struct text_attribute *a, struct bytes value, struct hsm_uri *uri, struct error *err)
 {
 	char *field = (char *)uri + a->offset;
-	int len = decode(a->name, value, (uint8_t *)field, a->size - 1, err);
+	int len = decode(a->name, value, is_plain, (uint8_t *)field, a->size - 1, err);
 	if (len < 0)
 		return -1;
 	field[len] = '\0';
@@ -125,7 +132,9 @@ static int parse_attribute(struct bytes name, struct bytes value, struct hsm_uri
 	if (bytes_are(name, "slot-id"))
 		return once(uri, HSM_URI_SLOT, "slot-id", err) ? -1 : parse_slot(value, uri, err);
 	if (bytes_are(name, "id")) {
-		int len = once(uri, HSM_URI_ID, "id", err) ? -1 : decode("id", value, uri->id, sizeof(uri->id), err);
+		int len = once(uri, HSM_URI_ID, "id", err)
+				  ? -1
+				  : decode("id", value, is_plain, uri->id, sizeof(uri->id), err);
 		uri->id_len = len > 0 ? (size_t)len : 0;
 		return len < 0 ? -1 : 0;
 	}
@@ -172,6 +181,69 @@ int hsm_uri_parse(const char *text, struct hsm_uri *uri, struct error *err)
 	return 0;
 }
 
+/* ---- the query ---- */
+
+static int parse_query_value(const char *name, struct bytes value, char *out, size_t size, struct error *err)
+{
+	if (*out)
+		return err_set(err, ERR_CONFIG, "PKCS#11 URI: %s is given twice", name);
+	int len = decode(name, value, is_plain_in_query, (uint8_t *)out, size - 1, err);
+	if (len < 0)
+		return -1;
+	out[len] = '\0';
+	if (len == 0 || memchr(out, '\0', (size_t)len))
+		return err_set(err, ERR_CONFIG, "PKCS#11 URI: %s is empty or has a NUL in it", name);
+	return 0;
+}
+
+static int parse_query_attribute(struct bytes name, struct bytes value, struct hsm_uri_query *query, struct error *err)
+{
+	if (bytes_are(name, "module-path"))
+		return parse_query_value("module-path", value, query->module_path, sizeof(query->module_path), err);
+	if (bytes_are(name, "pin-source"))
+		return parse_query_value("pin-source", value, query->pin_source, sizeof(query->pin_source), err);
+	if (bytes_are(name, "pin-value"))
+		return err_set(
+			err, ERR_CONFIG,
+			"PKCS#11 URI: pin-value is refused, for a URI is seen by others; put the PIN into a file "
+			"of mode 0600 and name that by pin-source=file:PATH");
+	char shown[65];
+	(void)snprintf(shown, sizeof(shown), "%.*s", (int)(name.len < 64 ? name.len : 64), (const char *)name.data);
+	(void)err_set(err, ERR_CONFIG, "PKCS#11 URI: this attribute of the query is not known here");
+	return err_about(err, "attribute", shown, "module-path, pin-source");
+}
+
+int hsm_uri_split(const char *text, char path[HSM_URI_MAX + 1], struct hsm_uri_query *query, struct error *err)
+{
+	*query = (struct hsm_uri_query){ .module_path = "" };
+	path[0] = '\0';
+	size_t len = strnlen(text, HSM_URI_MAX + 1);
+	if (len > HSM_URI_MAX)
+		return err_set(err, ERR_CONFIG, "PKCS#11 URI: longer than %d characters", HSM_URI_MAX);
+	struct bytes rest = BYTES(text, len);
+	struct bytes head = cut(&rest, '?');
+	if (head.len)
+		memcpy(path, head.data, head.len);
+	path[head.len] = '\0';
+	if (head.len < len && rest.len == 0)
+		return err_set(err, ERR_CONFIG, "PKCS#11 URI: an attribute is missing after the question mark");
+	if (rest.len > 0 && rest.data[rest.len - 1] == '&')
+		return err_set(err, ERR_CONFIG, "PKCS#11 URI: an attribute is missing after the last ampersand");
+	while (rest.len > 0) {
+		struct bytes value = cut(&rest, '&');
+		bool has_value = value.len > 0 && memchr(value.data, '=', value.len) != NULL;
+		struct bytes name = cut(&value, '=');
+		if (name.len == 0 || !has_value)
+			return err_set(err, ERR_CONFIG,
+				       "PKCS#11 URI: an attribute of the query without name or without value");
+		if (parse_query_attribute(name, value, query, err))
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- writing ---- */
+
 static void add_name(struct buf *out, bool *first, const char *name)
 {
 	buf_add_text(out, *first ? "" : ";");
@@ -209,5 +281,15 @@ void hsm_uri_format(const struct hsm_uri *uri, struct buf *out)
 			add_name(out, &first, a->name);
 			add_text(out, (const char *)uri + a->offset);
 		}
+	}
+}
+
+void hsm_uri_add_query_value(struct buf *out, const char *value)
+{
+	for (; *value; value++) {
+		if (is_plain_in_query((uint8_t)*value))
+			buf_u8(out, (uint8_t)*value);
+		else
+			buf_printf(out, "%%%02X", (uint8_t)*value);
 	}
 }

@@ -6,7 +6,8 @@
  * Source: RFC 7512 section 2.3, read strictly: each attribute once, known attributes
  * only, text in UTF-8 without NUL. The query part (module, PIN) is refused: module
  * and PIN reference have places of their own in the configuration, and a PIN never
- * stands in one. Thread-safety: pure functions.
+ * stands in one. Where there is no configuration, hsm_uri_split takes the query off
+ * first. Thread-safety: pure functions.
  */
 #ifndef CHANCERY_HSM_URI_H
 #define CHANCERY_HSM_URI_H
@@ -43,6 +44,21 @@ struct hsm_uri {
 
 /* Reads text. ERR_CONFIG says what is wrong with which attribute; uri is then undefined. */
 int hsm_uri_parse(const char *text, struct hsm_uri *uri, struct error *err);
+
+/* The query of a URI, percent-decoded; "" where an attribute is not given. */
+struct hsm_uri_query {
+	char module_path[1024]; /* of the PKCS#11 module */
+	char pin_source[1024];  /* as RFC 7512 section 2.4 has it: where the PIN is, never the PIN */
+};
+
+/* Splits text at its question mark: path (room for HSM_URI_MAX + 1) gets what hsm_uri_parse
+ * reads, which is not looked at here, and query the rest. module-path and pin-source are
+ * known, each once; pin-value is refused, and not shown. ERR_CONFIG.
+ * Source: RFC 7512 sections 2.3 and 2.4. */
+int hsm_uri_split(const char *text, char path[HSM_URI_MAX + 1], struct hsm_uri_query *query, struct error *err);
+
+/* Appends the value of a query attribute, percent-encoded where it must be. */
+void hsm_uri_add_query_value(struct buf *out, const char *value);
 
 /* Appends the URI to out, attributes in the order of the struct; id wholly percent-encoded. */
 void hsm_uri_format(const struct hsm_uri *uri, struct buf *out);
