@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# make install: programs, manual pages, completion and units below $DESTDIR$PREFIX, and,
+# make install: programs, the OpenSSL provider, manual pages, completion and units below $DESTDIR$PREFIX, and,
 # where this is the machine itself and we are root, the users that the roles run as.
 set -euo pipefail
 shopt -s nullglob
@@ -7,6 +7,8 @@ shopt -s nullglob
 at=$DESTDIR$PREFIX
 install -d "$at/bin"
 install -m 0755 "$BUILD"/bin/chanceryd "$BUILD"/bin/chancery "$at/bin/"
+install -d "$at/lib/ossl-modules"
+install -m 0644 "$BUILD/lib/ossl-modules/chancery.so" "$at/lib/ossl-modules/"
 
 for page in docs/man/*.[158]; do
 	section=$at/share/man/man${page##*.}

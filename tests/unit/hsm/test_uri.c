@@ -131,6 +131,93 @@ static void refuses_slots_that_are_no_numbers(void)
 	refuses("pkcs11:slot-id=18446744073709551616", "slot-id");
 }
 
+/* ---- the query, where it is accepted ---- */
+
+static void splits_the_query_off(void)
+{
+	char path[HSM_URI_MAX + 1];
+	struct hsm_uri_query query;
+	struct error err = ERR_INIT;
+	CHECK_OK(hsm_uri_split("pkcs11:token=a&b?pin-source=file:/a%20b%26&module-path=/lib/m?|.so", path, &query,
+			       &err) == 0,
+		 &err);
+	CHECK_TEXT(path, "pkcs11:token=a&b");
+	CHECK_TEXT(query.pin_source, "file:/a b&");
+	CHECK_TEXT(query.module_path, "/lib/m?|.so");
+	CHECK_OK(hsm_uri_split("pkcs11:object=c", path, &query, &err) == 0, &err);
+	CHECK_TEXT(path, "pkcs11:object=c");
+	CHECK_TEXT(query.pin_source, "");
+	CHECK_TEXT(query.module_path, "");
+}
+
+static void refuses_query(const char *text, const char *reason)
+{
+	char path[HSM_URI_MAX + 1];
+	struct hsm_uri_query query;
+	struct error err = ERR_INIT;
+	CHECK_FAILS(hsm_uri_split(text, path, &query, &err) == -1, &err, ERR_CONFIG);
+	if (!strstr(err.message, reason))
+		CHECK_TEXT(err.message, reason);
+	if (strstr(err.message, "4711") || strstr(err.value, "4711"))
+		CHECK_TEXT("the PIN is shown", err.message);
+}
+
+static void refuses_a_pin_by_value_without_showing_it(void)
+{
+	refuses_query("pkcs11:token=a?pin-value=4711", "pin-value is refused");
+	refuses_query("pkcs11:token=a?module-path=/m.so&pin-value=4711", "pin-value is refused");
+	refuses_query("pkcs11:token=a?pin-value=%4711", "pin-value is refused");
+}
+
+static void refuses_query_attributes_that_are_not_known(void)
+{
+	refuses_query("pkcs11:?module-name=softhsm2", "not known");
+	refuses_query("pkcs11:?Module-Path=/m.so", "not known");
+	refuses_query("pkcs11:?token=a", "not known");
+}
+
+static void refuses_query_attributes_given_twice(void)
+{
+	refuses_query("pkcs11:?module-path=/m.so&module-path=/m.so", "twice");
+	refuses_query("pkcs11:?pin-source=/p&module-path=/m.so&pin-source=/q", "twice");
+}
+
+static void refuses_malformed_queries(void)
+{
+	refuses_query("pkcs11:?", "missing");
+	refuses_query("pkcs11:?module-path=/m.so&", "missing");
+	refuses_query("pkcs11:?&module-path=/m.so", "without");
+	refuses_query("pkcs11:?module-path", "without");
+	refuses_query("pkcs11:?=/m.so", "without");
+	refuses_query("pkcs11:?module-path=", "empty");
+	refuses_query("pkcs11:?pin-source=/a%00b", "NUL");
+	refuses_query("pkcs11:?pin-source=/a%0", "percent");
+	refuses_query("pkcs11:?pin-source=/a b", "must be percent-encoded");
+	refuses_query("pkcs11:?pin-source=/a;b", "must be percent-encoded");
+}
+
+static void refuses_queries_longer_than_their_field(void)
+{
+	char text[HSM_URI_MAX + 100] = "pkcs11:?module-path=";
+	memset(text + strlen(text), 'a', 1024);
+	refuses_query(text, "longer than 1023");
+	memset(text + 7, 'a', sizeof(text) - 8);
+	refuses_query(text, "longer than 2048");
+}
+
+static void writes_query_values_as_it_reads_them(void)
+{
+	static const char value[] = "file:/a b&c%d;e?|\xc3\xa4";
+	char path[HSM_URI_MAX + 1];
+	struct hsm_uri_query query;
+	struct error err = ERR_INIT;
+	auto_buf text = BUF_INIT;
+	buf_add_text(&text, "pkcs11:?pin-source=");
+	hsm_uri_add_query_value(&text, value);
+	CHECK_OK(hsm_uri_split(buf_text(&text), path, &query, &err) == 0, &err);
+	CHECK_TEXT(query.pin_source, value);
+}
+
 SUITE(uri)
 {
 	TEST(reads_every_attribute);
@@ -146,4 +233,11 @@ SUITE(uri)
 	TEST(refuses_nul_and_broken_utf8_in_texts);
 	TEST(refuses_texts_longer_than_their_field);
 	TEST(refuses_slots_that_are_no_numbers);
+	TEST(splits_the_query_off);
+	TEST(refuses_a_pin_by_value_without_showing_it);
+	TEST(refuses_query_attributes_that_are_not_known);
+	TEST(refuses_query_attributes_given_twice);
+	TEST(refuses_malformed_queries);
+	TEST(refuses_queries_longer_than_their_field);
+	TEST(writes_query_values_as_it_reads_them);
 }
