@@ -52,6 +52,8 @@ static int read_uri(struct store *s, const char *text, struct error *err)
 			err, ERR_CONFIG,
 			"PKCS#11 URI: it names no module; add ?module-path=PATH, or set pkcs11-module-path in the "
 			"provider's section of the OpenSSL configuration");
+	if (*module != '/')
+		return err_set(err, ERR_CONFIG, "PKCS#11 URI: module-path is not the whole path of a file");
 	if ((s->uri.parts & HSM_URI_TYPE) && strcmp(s->uri.type, "private") != 0 && strcmp(s->uri.type, "public") != 0)
 		return err_set(err, ERR_CONFIG, "PKCS#11 URI: keys are served here, no objects of type %s",
 			       s->uri.type);
@@ -126,6 +128,18 @@ static int get_pin(void *argument, struct secret **pin, struct error *err)
 
 /* ---- opening the token, and looking ---- */
 
+/* A module built on OpenSSL works in the default context. Where that has no digests, SoftHSM2
+ * takes every PIN for wrong, and says so: look first, no try is to be lost that way. */
+static int check_digests(struct error *err)
+{
+	EVP_MD *md = EVP_MD_fetch(NULL, "SHA2-256", NULL);
+	EVP_MD_free(md);
+	return md ? 0
+		  : err_set(err, ERR_CONFIG,
+			    "OpenSSL's default provider is not active: -provider default must stand before -provider "
+			    "chancery");
+}
+
 static int hold_token(struct store *s, OSSL_PASSPHRASE_CALLBACK *callback, void *argument, struct error *err)
 {
 	auto_buf uri = BUF_INIT;
@@ -135,6 +149,8 @@ static int hold_token(struct store *s, OSSL_PASSPHRASE_CALLBACK *callback, void 
 	hsm_uri_format(&token, &uri);
 	if (uri.failed)
 		return err_set(err, ERR_INTERNAL, "no memory for a PKCS#11 URI");
+	if (check_digests(err))
+		return -1;
 	s->token = hsm_provider_token_hold(s->provider->tokens, s->module_path, buf_text(&uri), get_pin, &asking, err);
 	return s->token ? 0 : -1;
 }

@@ -233,6 +233,23 @@ def software_keys_work_beside_the_tokens(token):
 
 
 @tests.rule()
+def the_other_order_of_providers_neither_hangs_nor_recurses(token):
+    turned = ("-provider-path", token.providers[1], "-provider", "chancery", "-provider", "default")
+    for label in KEYS:
+        token.tool("openssl", "req", *turned, "-new", "-key", token.uri(label), "-subj", "/CN=turned", "-out", "turned.csr")
+        token.tool("openssl", "req", "-verify", "-noout", "-in", "turned.csr")
+
+
+@tests.rule()
+def without_the_default_provider_no_pin_is_tried(token):
+    alone = ("-provider-path", token.providers[1], "-provider", "chancery")
+    result = token.tool("openssl", "req", *alone, "-new", "-key", token.uri("ec"), "-subj", "/CN=x", check=False)
+    equal(result.returncode, 1, "exit status")
+    contains(result.stderr, "default provider is not active", "what openssl said")
+    expect("PIN" not in result.stderr.replace("pin-source", ""), f"the PIN was tried: {result.stderr}")
+
+
+@tests.rule()
 def every_path_form_of_pin_source_is_read(token):
     for form in (token.pin, f"file:{token.pin}", f"file://{token.pin}", f"file:{token.pin.replace('/', '%2F')}"):
         token.openssl("storeutl", "-noout", token.uri("ec", pin=form))
@@ -274,6 +291,7 @@ def what_is_not_there_is_said(token):
     token.refuses(token.uri("ec", pin="file:/nowhere/pin"), "/nowhere/pin")
     token.refuses(token.uri(), "names no key")
     token.refuses("pkcs11:object=ec", "names no module")
+    token.refuses(token.uri("ec", module="libsofthsm2.so"), "not the whole path")
 
 
 @tests.rule()
