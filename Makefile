@@ -83,7 +83,7 @@ headers := $(wildcard $(foreach folder,$(folders),$(folder)/*.h $(folder)/*/*.h)
 # ---- building ----
 
 .PHONY: all FORCE
-all: $(programs) $(provider_module) $(BUILD)/compile_commands.json ## build the programs into build/bin (the default)
+all: $(programs) $(provider_module) $(BUILD)/compile_commands.json ## build the programs into build/bin, the OpenSSL provider into build/lib (the default)
 
 # Rewritten only when it changes, so that other flags mean another build.
 $(BUILD)/flags: FORCE

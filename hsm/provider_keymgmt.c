@@ -92,7 +92,7 @@ struct provider_key *hsm_provider_key_new(struct provider *provider, struct hsm_
 static void *load(const void *reference, size_t size)
 {
 	struct provider_key **given = (struct provider_key **)(uintptr_t)reference;
-	if (!given || size != sizeof(*given))
+	if (!given || size != sizeof(void *))
 		return NULL;
 	struct provider_key *k = *given;
 	*given = NULL;

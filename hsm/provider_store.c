@@ -218,7 +218,7 @@ static int give_private(struct store *s, struct hsm_key *key, OSSL_CALLBACK *giv
 	const OSSL_PARAM object[] = {
 		OSSL_PARAM_construct_int(OSSL_OBJECT_PARAM_TYPE, &type),
 		OSSL_PARAM_construct_utf8_string(OSSL_OBJECT_PARAM_DATA_TYPE, (char *)(uintptr_t)family, 0),
-		OSSL_PARAM_construct_octet_string(OSSL_OBJECT_PARAM_REFERENCE, &made, sizeof(made)),
+		OSSL_PARAM_construct_octet_string(OSSL_OBJECT_PARAM_REFERENCE, &made, sizeof(void *)),
 		OSSL_PARAM_construct_end(),
 	};
 	int given = give(object, argument);
