@@ -10,6 +10,7 @@ PREFIX = "/opt/chancery"
 INSTALLED = {  # what `make install` puts where, and with which mode
     "bin/chancery": "0o755",
     "bin/chanceryd": "0o755",
+    "lib/ossl-modules/chancery.so": "0o644",
     "lib/systemd/system/chanceryd.service": "0o644",
     "lib/systemd/system/chanceryd.socket": "0o644",
     "lib/systemd/system/chanceryd-http.socket": "0o644",
