@@ -6,6 +6,7 @@
 #define TICK_MS 1000
 #define READER_CHECK_MS 60000
 #define EXPIRE_MAX 500 /* requests forgotten in one commit */
+#define GATHER_TIMES 3 /* so many times more have come than are on the way: enough */
 #define GATHER_MS 2    /* a commit waits so long for batches that are on the way */
 
 static bool is_full(int rc)
@@ -192,8 +193,8 @@ static bool take_queued(struct store *s, struct store_batch **group, size_t *cou
 	return taken > 0 && !kicked;
 }
 
-/* A commit costs about as much as a dozen batches in it. So while more batches are on the way
- * than have come, it waits a little. */
+/* A commit costs about as much as a dozen batches in it. So while not many more have come than are
+ * still on the way, it waits a little. */
 static size_t take_group(struct store *s, struct store_batch **group)
 {
 	size_t count = 0;
@@ -201,11 +202,12 @@ static size_t take_group(struct store *s, struct store_batch **group)
 	int64_t end = clock_monotonic_ms() + GATHER_MS;
 	while (go_on && count < STORE_GROUP_MAX) {
 		int64_t left = end - clock_monotonic_ms();
-		int more = atomic_load(&s->coming) - (int)count;
+		/* One is not counted: who has just come may not have left the way yet. */
+		int more = GATHER_TIMES * (atomic_load(&s->coming) - 1) - (int)count;
 		if (more <= 0 || left <= 0)
 			break;
-		/* What comes is no longer on the way: with half of it here, as much is here as there. */
-		go_on = take_queued(s, group, &count, ((size_t)more + 1) / 2, left);
+		/* What comes is no longer on the way: each counts here once, and there so many times less. */
+		go_on = take_queued(s, group, &count, ((size_t)more + GATHER_TIMES) / (GATHER_TIMES + 1), left);
 	}
 	return count;
 }
