@@ -40,7 +40,7 @@ struct record_certificate {
 	struct bytes issuer, serial; /* issuer name; content octets, 1 to 20 */
 	struct bytes der;            /* the certificate, at most 1 MiB */
 	struct bytes profile;
-	struct bytes requester; /* identity's name, or "apitoken:ID", or "ca" for our own */
+	struct bytes requester; /* identity's name (its API tokens ask in it), or "ca", "front" for our own */
 	struct bytes subject;   /* RFC 4514 text, for people */
 	struct bytes order;     /* id, or none */
 	uint8_t spki_hash[32];
@@ -96,7 +96,7 @@ struct record_blocked {
 };
 
 struct record_unfinished {            /* a serial that was handed out when the signer died */
-	struct bytes issuer;          /* none until it is revoked under one */
+	struct bytes issuer;          /* whose it was to be, where that is known; else none */
 	int64_t found_ms, revoked_ms; /* 0: not revoked */
 	bool void_;                   /* known to be unused: store_serial_void; cannot be revoked */
 };

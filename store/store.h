@@ -118,9 +118,9 @@ void store_use_reserve(struct store_batch *b);
  * (ERR_STORE_FULL below the reserve, ERR_BUSY when the queue is full, ERR_INTERNAL). */
 int store_submit(struct store *s, struct store_batch *b, store_done *done, void *arg, struct error *err);
 /* Tells how many more (or, negative, fewer) ordinary batches are on the way: +1 when a request
- * is accepted that will submit one, -1 when it has submitted it or failed. While more are on
- * the way than have come, a commit waits for them, 2 ms at most: with many clients one commit
- * carries half of them, with one client nothing ever waits. A hint only; never blocks. */
+ * is accepted that will submit one, -1 when it has submitted it or failed. Until three times more
+ * have come than are on the way, a commit waits for them, 2 ms at most: with many clients one
+ * commit carries three quarters of them, with one client nothing waits. A hint only; never blocks. */
 void store_coming(struct store *s, int change);
 /* Submits and waits. For start-up, tools and rare decisions, never on a request's fast path.
  * ERR_CONFLICT for an expectation; outcome (may be NULL) gets the rest. */
