@@ -17,6 +17,8 @@ static const struct err_class classes[ERR_CODE_COUNT] = {
 	{ ERR_CONFLICT, "conflict", "The record changed meanwhile", 409, "serverInternal", 1, true,
 	  "Another request changed the same record first. Read it again and repeat the request." },
 	{ ERR_UNREACHABLE, "unreachable", "The server does not answer", 503, "serverInternal", 3, false, "" },
+	{ ERR_SIGNATURE_UNCERTAIN, "signature-uncertain", "The token failed while it signed", 503, "serverInternal", 3,
+	  false, "" },
 	{ ERR_BAD_REQUEST, "bad-request", "The request is malformed", 400, "malformed", 1, true,
 	  "Compare the request with the API description under /api/v1/openapi.json; the detail names the part." },
 	{ ERR_BAD_CSR, "bad-csr", "The certificate signing request is malformed", 400, "badCSR", 1, true,

@@ -32,6 +32,8 @@ enum err_code {
 	ERR_INTEGRITY,   /* data that must agree does not: store, audit, signature */
 	ERR_CONFLICT,    /* an expectation of a batch did not hold; look again */
 	ERR_UNREACHABLE, /* the server, or its socket, does not answer */
+	/* the token failed in C_Sign: it may have signed. Becomes ERR_TOKEN_UNAVAILABLE once that is accounted for */
+	ERR_SIGNATURE_UNCERTAIN,
 	/* what is refused, in the order of the contract's table */
 	ERR_BAD_REQUEST,
 	ERR_BAD_CSR,

@@ -69,9 +69,12 @@ int ca_audit_sign_head(struct ca *ca, bool force, struct error *err)
 	if (!ca->audit.certificate.len)
 		return 0;
 	struct hsm_signer *signer = atomic_load_explicit(&ca->audit.signer, memory_order_acquire);
-	if (!signer)
-		return err_set(err, ERR_TOKEN_UNAVAILABLE, "the audit key is not available: its token %s is not there",
-			       ca->config->audit.token);
+	struct hsm_token *token = signer ? hsm_key_token(hsm_signer_key(signer)) : NULL;
+	enum hsm_token_state state = token ? hsm_token_state(token) : HSM_TOKEN_DOWN;
+	if (state != HSM_TOKEN_UP && state != HSM_TOKEN_DEGRADED)
+		return err_set(err, ERR_TOKEN_UNAVAILABLE, "the audit key is not available: its token %s is %s",
+			       ca->config->audit.token,
+			       ca->audit.token ? ca_token_state(ca->audit.token) : "not there");
 	(void)pthread_mutex_lock(&ca->head_lock);
 	int result = sign_locked(ca, signer, force, err);
 	(void)pthread_mutex_unlock(&ca->head_lock);

@@ -97,168 +97,6 @@ static int load_issuers(struct ca *ca, struct error *err)
 	return ca_meta_get(ca, CA_META_AUDIT_CERTIFICATE, &ca->audit.certificate, err) < 0 ? -1 : 0;
 }
 
-struct hsm_signer *ca_issuer_signer(struct ca_issuer *issuer, struct error *err)
-{
-	struct hsm_signer *signer = atomic_load_explicit(&issuer->signer, memory_order_acquire);
-	if (!issuer->certified) {
-		(void)err_set(err, ERR_TOKEN_UNAVAILABLE, "issuer %s has no certificate in this store",
-			      issuer->config->name);
-		return NULL;
-	}
-	struct hsm_token *token = issuer->token ? atomic_load(&issuer->token->token) : NULL;
-	enum hsm_token_state state = token ? hsm_token_state(token) : HSM_TOKEN_DOWN;
-	if (!signer || state == HSM_TOKEN_DOWN || state == HSM_TOKEN_PIN_REFUSED) {
-		(void)err_set(err, ERR_TOKEN_UNAVAILABLE, "the key of issuer %s is not available: its token %s is %s",
-			      issuer->config->name, issuer->config->token,
-			      signer                                        ? hsm_token_state_name(state)
-			      : issuer->token && issuer->token->pin_refused ? "pin-refused"
-			      : issuer->token && issuer->token->pin         ? "down"
-									    : "offline");
-		return NULL;
-	}
-	return signer;
-}
-
-/* ---- tokens ---- */
-
-static void say(const char *what, const char *name, const struct error *err)
-{
-	log_warn(what, KV("name", name), KV("error", err_class(err->code)->slug), KV("message", err->message),
-		 KV("causes", err->causes));
-}
-
-struct hsm_key *ca_key_in_token(struct ca_token *token, const char *uri, bool generate, enum hsm_key_type type,
-				struct error *err)
-{
-	struct hsm_token *open = token ? atomic_load(&token->token) : NULL;
-	if (!open) {
-		(void)err_set(err, ERR_TOKEN_UNAVAILABLE, "the token of key %s is not there", uri);
-		return NULL;
-	}
-	struct hsm_key *key = hsm_key_find(open, uri, err);
-	if (key || !generate || err->code != ERR_NOT_FOUND)
-		return key;
-	struct hsm_uri parsed;
-	if (hsm_uri_parse(uri, &parsed, err))
-		return NULL;
-	if (!(parsed.parts & HSM_URI_OBJECT)) {
-		(void)err_set(err, ERR_CONFIG, "the key %s cannot be made: its URI names no object", uri);
-		return NULL;
-	}
-	return hsm_key_generate(open, type, parsed.object, err);
-}
-
-static bool attach_module(struct ca_module *m)
-{
-	struct error err = ERR_INIT;
-	if (m->module)
-		return true;
-	m->module = hsm_module_open(m->path, &err);
-	if (!m->module && !m->said)
-		say("module unavailable", m->path, &err);
-	m->said = m->module == NULL;
-	return m->module != NULL;
-}
-
-static bool attach_token(struct ca_token *t)
-{
-	struct error err = ERR_INIT;
-	if (!t->pin || atomic_load(&t->token) || t->pin_refused)
-		return !t->pin_refused;
-	if (!attach_module(t->module))
-		return false;
-	struct hsm_token *opened = hsm_token_open(t->module->module, t->config->uri, t->pin, t->config->sessions, &err);
-	if (opened) {
-		atomic_store(&t->token, opened);
-		t->said = false;
-		log_info("token attached", KV("token", t->config->name));
-		return true;
-	}
-	/* Tried again it would burn the token's PIN counter. */
-	t->pin_refused = err.code == ERR_PIN_REFUSED;
-	if (!t->said)
-		say(t->pin_refused ? "token refused the PIN" : "token unavailable", t->config->name, &err);
-	t->said = true;
-	return false;
-}
-
-/* A module lists its tokens when it is initialized: one that shows none of ours is loaded anew the next time. */
-static void unload_module_without_tokens(struct ca *ca, struct ca_module *m)
-{
-	for (size_t i = 0; i < ca->token_count; i++)
-		if (ca->tokens[i].module == m && atomic_load(&ca->tokens[i].token))
-			return;
-	hsm_module_cleanup(&m->module);
-	m->module = NULL;
-}
-
-/* Finds the key, holds it against the certificate's, readies the signer. */
-static int attach_key(struct ca *ca, struct ca_token *token, const char *uri, struct bytes spki, struct hsm_key **key,
-		      _Atomic(struct hsm_signer *) *signer, struct error *err)
-{
-	struct hsm_key *found = ca_key_in_token(token, uri, false, HSM_EC_P256, err);
-	if (!found)
-		return -1;
-	if (!bytes_equal(hsm_key_spki(found), spki)) {
-		hsm_key_free(found);
-		return err_set(err, ERR_CONFIG, "the key %s is not the one in the certificate", uri);
-	}
-	struct hsm_signer *made = hsm_signer_new(ca->provider, found, err);
-	if (!made) {
-		hsm_key_free(found);
-		return -1;
-	}
-	*key = found;
-	atomic_store_explicit(signer, made, memory_order_release);
-	return 0;
-}
-
-static bool attach_issuer(struct ca *ca, struct ca_issuer *issuer)
-{
-	struct error err = ERR_INIT;
-	if (!issuer->certified || !issuer->token || !issuer->token->pin || atomic_load(&issuer->signer))
-		return true;
-	if (!atomic_load(&issuer->token->token))
-		return false;
-	if (attach_key(ca, issuer->token, issuer->config->key, buf_bytes(&issuer->info.spki), &issuer->key,
-		       &issuer->signer, &err) == 0)
-		return true;
-	if (!issuer->said)
-		say("issuer's key unavailable", issuer->config->name, &err);
-	issuer->said = true;
-	return false;
-}
-
-static bool attach_audit(struct ca *ca)
-{
-	struct error err = ERR_INIT;
-	struct ca_audit_key *a = &ca->audit;
-	if (!a->certificate.len || !a->token || !a->token->pin || atomic_load(&a->signer))
-		return true;
-	if (!atomic_load(&a->token->token))
-		return false;
-	struct ca_certificate_facts facts;
-	if (ca_certificate_read(buf_bytes(&a->certificate), &facts, &err) == 0 &&
-	    attach_key(ca, a->token, ca->config->audit.key, facts.spki, &a->key, &a->signer, &err) == 0)
-		return true;
-	if (!a->said)
-		say("audit key unavailable", ca->config->audit.key, &err);
-	a->said = true;
-	return false;
-}
-
-bool ca_attach(struct ca *ca)
-{
-	bool all = true;
-	for (size_t i = 0; i < ca->token_count; i++)
-		all = attach_token(&ca->tokens[i]) && all;
-	for (size_t i = 0; i < ca->module_count; i++)
-		unload_module_without_tokens(ca, &ca->modules[i]);
-	for (size_t i = 0; i < ca->issuer_count; i++)
-		all = attach_issuer(ca, &ca->issuers[i]) && all;
-	return attach_audit(ca) && all;
-}
-
 /* ---- opening ---- */
 
 static struct ca_module *module_of(struct ca *ca, const char *path)
@@ -267,16 +105,9 @@ static struct ca_module *module_of(struct ca *ca, const char *path)
 		if (strcmp(ca->modules[i].path, path) == 0)
 			return &ca->modules[i];
 	struct ca_module *added = &ca->modules[ca->module_count++];
+	(void)pthread_mutex_init(&added->lock, NULL);
 	(void)snprintf(added->path, sizeof(added->path), "%s", path);
 	return added;
-}
-
-static struct ca_token *token_of(struct ca *ca, const char *name)
-{
-	for (size_t i = 0; i < ca->token_count; i++)
-		if (strcmp(ca->tokens[i].config->name, name) == 0)
-			return &ca->tokens[i];
-	return NULL;
 }
 
 /* SoftHSM2 reads its configuration's place from the environment, once per process. */
@@ -297,24 +128,48 @@ static int set_softhsm_conf(const struct ca_config *config, struct error *err)
 	return 0;
 }
 
-static void fill(struct ca *ca, const struct ca_options *options)
+static int fill_token(struct ca *ca, size_t place, const struct secret *pin, struct error *err)
+{
+	struct ca_token *t = &ca->tokens[place];
+	t->ca = ca;
+	t->config = &ca->config->tokens[place];
+	t->module = module_of(ca, t->config->module);
+	t->ours = pin != NULL;
+	(void)pthread_mutex_init(&t->lock, NULL);
+	ca->token_count++;
+	if (pin)
+		t->pin = secret_new(secret_bytes(pin), err);
+	return pin && !t->pin ? -1 : 0;
+}
+
+static void fill_issuer(struct ca *ca, const struct ca_config_issuer *config)
+{
+	struct ca_issuer *issuer = &ca->issuers[ca->issuer_count++];
+	issuer->config = config;
+	(void)pthread_mutex_init(&issuer->crl_lock, NULL);
+	struct ca_token *token = ca_token_find(ca, bytes_of(config->token));
+	if (!token)
+		return;
+	issuer->seats[issuer->seat_count++].token = token;
+	for (size_t i = 0; i < config->alternatives.count && issuer->seat_count < CA_CONFIG_SEATS_MAX; i++) {
+		token = ca_token_find(ca, bytes_of(config->alternatives.items[i]));
+		if (token && token->ours)
+			issuer->seats[issuer->seat_count++].token = token;
+	}
+}
+
+static int fill(struct ca *ca, const struct ca_options *options, struct error *err)
 {
 	const struct ca_config *config = options->config;
-	ca->token_count = config->token_count;
-	for (size_t i = 0; i < config->token_count; i++) {
-		ca->tokens[i].config = &config->tokens[i];
-		ca->tokens[i].pin = options->pins ? options->pins[i] : NULL;
-		ca->tokens[i].module = module_of(ca, config->tokens[i].module);
-	}
-	ca->issuer_count = config->issuer_count;
-	for (size_t i = 0; i < config->issuer_count; i++) {
-		ca->issuers[i].config = &config->issuers[i];
-		ca->issuers[i].token = token_of(ca, config->issuers[i].token);
-		(void)pthread_mutex_init(&ca->issuers[i].crl_lock, NULL);
-	}
-	if (config->audit.token[0])
-		ca->audit.token = token_of(ca, config->audit.token);
 	(void)pthread_mutex_init(&ca->head_lock, NULL);
+	for (size_t i = 0; i < config->token_count; i++)
+		if (fill_token(ca, i, options->pins ? options->pins[i] : NULL, err))
+			return -1;
+	for (size_t i = 0; i < config->issuer_count; i++)
+		fill_issuer(ca, &config->issuers[i]);
+	if (config->audit.token[0])
+		ca->audit.token = ca_token_find(ca, bytes_of(config->audit.token));
+	return 0;
 }
 
 struct ca *ca_open(const struct ca_options *options, struct error *err)
@@ -331,25 +186,42 @@ struct ca *ca_open(const struct ca_options *options, struct error *err)
 	ca->store = options->store;
 	ca->clock = options->clock;
 	ca->published = published;
-	fill(ca, options);
-	ca->provider = hsm_provider_new(err);
+	if (fill(ca, options, err) == 0)
+		ca->provider = hsm_provider_new(err);
 	if (!ca->provider || set_softhsm_conf(options->config, err) || load_issuers(ca, err) ||
 	    ca_audit_load(ca, err) || ca_restore_open(ca, err)) {
 		ca_close(ca);
 		return NULL;
 	}
-	(void)ca_attach(ca);
+	if (!options->attach_later)
+		(void)ca_attach(ca);
 	return ca;
 }
 
 static void close_keys(struct ca *ca)
 {
 	for (size_t i = 0; i < ca->issuer_count; i++) {
-		hsm_signer_cleanup(&(struct hsm_signer *){ atomic_load(&ca->issuers[i].signer) });
-		hsm_key_cleanup(&ca->issuers[i].key);
+		for (size_t n = 0; n < ca->issuers[i].seat_count; n++) {
+			struct ca_seat *seat = &ca->issuers[i].seats[n];
+			hsm_signer_cleanup(&(struct hsm_signer *){ atomic_load(&seat->signer) });
+			hsm_key_cleanup(&seat->key);
+		}
 	}
 	hsm_signer_cleanup(&(struct hsm_signer *){ atomic_load(&ca->audit.signer) });
 	hsm_key_cleanup(&ca->audit.key);
+}
+
+static void close_tokens(struct ca *ca)
+{
+	for (size_t i = 0; i < ca->token_count; i++) {
+		hsm_token_cleanup(&(struct hsm_token *){ atomic_load(&ca->tokens[i].token) });
+		secret_free(ca->tokens[i].pin);
+		(void)pthread_mutex_destroy(&ca->tokens[i].lock);
+	}
+	for (size_t i = 0; i < ca->module_count; i++) {
+		hsm_module_cleanup(&ca->modules[i].module);
+		(void)pthread_mutex_destroy(&ca->modules[i].lock);
+	}
 }
 
 void ca_close(struct ca *ca)
@@ -359,10 +231,7 @@ void ca_close(struct ca *ca)
 	close_keys(ca);
 	if (ca->provider)
 		hsm_provider_free(ca->provider);
-	for (size_t i = 0; i < ca->token_count; i++)
-		hsm_token_cleanup(&(struct hsm_token *){ atomic_load(&ca->tokens[i].token) });
-	for (size_t i = 0; i < ca->module_count; i++)
-		hsm_module_cleanup(&ca->modules[i].module);
+	close_tokens(ca);
 	for (size_t i = 0; i < ca->issuer_count; i++) {
 		ca_issuer_info_clear(&ca->issuers[i].info);
 		(void)pthread_mutex_destroy(&ca->issuers[i].crl_lock);

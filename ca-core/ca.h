@@ -22,9 +22,9 @@ struct ca_options {
 	struct store *store;            /* borrowed for the life of the ca; closed before ca_close, so that the
 					 * last commits can still answer */
 	struct clock clock;
-	const struct secret *const *pins; /* by token section; NULL entries: not logged in. The secrets are borrowed
-					   * for the life of the ca: a token that comes late is logged in to then */
+	const struct secret *const *pins; /* by token section; NULL entries: not logged in. The secrets are copied */
 	const char *published;            /* folder, "published"; NULL: publish nothing */
+	bool attach_later;                /* tokens are opened by who cares for them, each by a thread of its own */
 };
 /* Loads modules, logs in to online tokens, finds each issuer's key by its URI and checks it against the
  * issuer certificate of the store, readies the audit key. A token that is not there does not stop it: the issuer stays
@@ -47,7 +47,8 @@ struct ca_actor {
  * another thread perhaps, must not block). -1: refused at once, done is not called. issued and its certificate live
  * until done returns. A dry run that would be issued calls done with neither issued nor err. request is borrowed for
  * the call alone. Errors: every refusal of the contract; ERR_BUSY past the deadline, and while the clock is behind the
- * newest audit entry; ERR_TOKEN_UNAVAILABLE, ERR_STORE_FULL. */
+ * newest audit entry; ERR_TOKEN_UNAVAILABLE (nothing was signed), ERR_SIGNATURE_UNCERTAIN (the token failed while it
+ * signed; the serial is recorded as unfinished), ERR_STORE_FULL. */
 typedef void ca_issue_done(void *arg, const struct message_issued *issued, const struct error *err);
 int ca_issue(struct ca *ca, const struct ca_actor *actor, const struct message_issue *request, ca_issue_done *done,
 	     void *arg, struct error *err);

@@ -21,30 +21,42 @@
 #define CA_META_RESTORE "restore"                     /* how far a restore has come: ca-core/restore.c */
 #define CA_META_ISSUER "issuer/"                      /* + name: DER of its certificate */
 #define CA_META_AUDIT_CERTIFICATE "audit/certificate" /* DER of the audit key's certificate */
+#define CA_META_PIN_REFUSED "pin-refused/"            /* + token: the mark of the PIN that it refused last: ca_pin.c */
 
 struct ca_module {
 	char path[256];
+	pthread_mutex_t lock;      /* guards the rest: tokens of one module are opened one after the other */
 	struct hsm_module *module; /* NULL until it could be loaded */
 	bool said;                 /* as of a token */
 };
 
 struct ca_token {
+	struct ca *ca;
 	const struct ca_config_token *config;
-	const struct secret *pin; /* borrowed; NULL: not ours to log in to */
+	bool ours; /* there is a PIN: the running CA logs in to it */
 	struct ca_module *module;
 	_Atomic(struct hsm_token *) token; /* NULL until it could be opened */
-	_Atomic bool pin_refused;          /* never tried again */
+	_Atomic bool pin_refused;          /* when it was to be opened; not tried again until there is another PIN */
+	pthread_mutex_t lock;              /* guards the rest */
+	struct secret *pin;                /* NULL: not ours to log in to */
+	bool asked;                        /* a person asked for another try of the same PIN */
 	bool said;                         /* that it is away, in the log: once, not at each try */
+};
+
+/* A place where an issuer's key is: most have one, some a token for each of several copies. */
+struct ca_seat {
+	struct ca_token *token;
+	struct hsm_key *key;                 /* set before signer */
+	bool said;                           /* that the key is away, as of a token */
+	_Atomic(struct hsm_signer *) signer; /* NULL until its token is there */
 };
 
 struct ca_issuer {
 	const struct ca_config_issuer *config;
-	struct ca_token *token;
-	struct ca_issuer_info info; /* filled where certified */
-	bool certified;             /* its certificate is in the store */
-	struct hsm_key *key;
-	bool said;                           /* that the key is away, as of a token */
-	_Atomic(struct hsm_signer *) signer; /* NULL until its token is there */
+	struct ca_seat seats[CA_CONFIG_SEATS_MAX]; /* that of `token` first, then the alternatives */
+	size_t seat_count;                         /* 0: its key is not ours */
+	struct ca_issuer_info info;                /* filled where certified */
+	bool certified;                            /* its certificate is in the store */
 
 	pthread_mutex_t crl_lock; /* one list at a time is made of an issuer */
 	_Atomic uint64_t crl_number;
@@ -102,6 +114,10 @@ struct ca {
 	/* Told when an issuer's list has become old; set once before requests come. */
 	void (*on_crl_due)(void *arg, struct ca_issuer *issuer);
 	void *on_crl_due_arg;
+	/* Told when a token's state changes, or a call to it failed; must not block. Set once before ca_attach:
+	 * who sets it cares for the tokens (hsm/token.h). */
+	void (*on_token_changed)(void *arg);
+	void *on_token_changed_arg;
 };
 
 static inline int64_t ca_now_ms(struct ca *ca)
@@ -116,11 +132,47 @@ struct ca_issuer *ca_issuer_of(struct ca *ca, struct bytes issuer_field);
 /* Fills info from the certificate and marks the issuer as certified. */
 int ca_issuer_certify(struct ca *ca, struct ca_issuer *issuer, struct bytes certificate, struct error *err);
 
-/* Opens what could not be opened so far: modules, tokens, keys. True where all that is configured and
- * has a PIN is there. Called by one thread at a time. */
+/* ---- ca_token.c ---- */
+
+/* By name; NULL where the configuration has none. */
+struct ca_token *ca_token_find(struct ca *ca, struct bytes name);
+/* Opens what could not be opened so far of this token: its module, itself, the keys in it, each held against
+ * its certificate's. True where all of it is there. Called by one thread at a time for each token; waits as long
+ * as the module does. */
+bool ca_attach_token(struct ca *ca, struct ca_token *t);
+/* The same for all of them. */
 bool ca_attach(struct ca *ca);
-/* The issuer's signer, or ERR_TOKEN_UNAVAILABLE saying why there is none. */
+/* How it is, for people: "up", ..., and "offline" where it is not ours. Never waits for it. */
+const char *ca_token_state(struct ca_token *t);
+/* Another PIN, or the same once more, because a person asks for it. ERR_CONFLICT where the token is not ours. */
+int ca_token_set_pin(struct ca_token *t, const struct secret *pin, struct error *err);
+
+/* Whether the running CA signs for this issuer. */
+static inline bool ca_issuer_is_ours(const struct ca_issuer *issuer)
+{
+	return issuer->certified && issuer->seat_count && issuer->seats[0].token->ours;
+}
+/* How well it can be signed there now: 2 the token is up, 1 degraded, 0 not at all. Never waits. */
+int ca_seat_rank(const struct ca_seat *seat);
+/* The best of the issuer's places, `prefer` (or NULL) among equals, else the least busy. NULL:
+ * ERR_TOKEN_UNAVAILABLE saying why there is none. */
+struct ca_seat *ca_issuer_seat(struct ca_issuer *issuer, const struct ca_token *prefer, struct error *err);
+/* Its signer. */
 struct hsm_signer *ca_issuer_signer(struct ca_issuer *issuer, struct error *err);
+
+/* ---- ca_pin.c: refused PINs, so that none is tried twice, not even by another process ---- */
+
+/* 1: the token refused this PIN at some time before; 0: not as far as is known; -1. Takes a tenth of a second
+ * where there is a refusal to compare with. Source: DESIGN section 5. */
+int ca_pin_was_refused(struct ca *ca, const char *token, const struct secret *pin, struct error *err);
+/* Writes it down, durably, with its audit entry. */
+int ca_pin_record_refusal(struct ca *ca, const char *token, const struct secret *pin, struct error *err);
+
+/* ca_issue, where the issuer's key is in several tokens and one is to sign if it can (or NULL).
+ * ERR_SIGNATURE_UNCERTAIN: the token failed while it signed, and the serial is recorded as unfinished. */
+int ca_issue_at(struct ca *ca, const struct ca_token *prefer, const struct ca_actor *actor,
+		const struct message_issue *request, ca_issue_done *done, void *arg, struct error *err);
+
 /* Finds (or with generate makes) the key of an RFC 7512 URI in a token. ERR_NOT_FOUND. */
 struct hsm_key *ca_key_in_token(struct ca_token *token, const char *uri, bool generate, enum hsm_key_type type,
 				struct error *err);

@@ -23,11 +23,14 @@ static int read_process(const struct config_section *s, struct ca_config *c)
 	unsigned format = 0, level = 2;
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	p->workers = cores < 1 ? 1 : cores > 64 ? 64 : (unsigned)cores;
+	p->signing_queue = 1024;
 	(void)snprintf(p->node, sizeof(p->node), "ca1");
 	if (config_get_name(s, "node", p->node, sizeof(p->node)) ||
 	    config_get_name(s, "signer-user", p->signer_user, sizeof(p->signer_user)) ||
 	    config_get_name(s, "front-user", p->front_user, sizeof(p->front_user)) ||
 	    config_get_number(s, "workers", 1, 64, &p->workers) ||
+	    config_get_number(s, "signing-wait-seconds", 1, 600, &p->signing_wait_seconds) ||
+	    config_get_number(s, "signing-queue", 1, 65536, &p->signing_queue) ||
 	    config_get_choice(s, "log-format", formats, &format) || config_get_choice(s, "log-level", levels, &level))
 		return -1;
 	p->log_format = format ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT;
@@ -137,11 +140,14 @@ static int read_token(const struct config_section *s, struct ca_config *c)
 	struct ca_config_token *t = &c->tokens[c->token_count];
 	t->sessions = 8;
 	t->online = true;
+	t->call_seconds = 10;
 	(void)snprintf(t->name, sizeof(t->name), "%s", s->title);
 	if (config_get_text(s, "module", t->module, sizeof(t->module)) ||
 	    config_get_text(s, "softhsm-conf", t->softhsm_conf, sizeof(t->softhsm_conf)) ||
 	    config_get_text(s, "uri", t->uri, sizeof(t->uri)) || config_get_text(s, "pin", t->pin, sizeof(t->pin)) ||
-	    config_get_number(s, "sessions", 1, 256, &t->sessions) || config_get_flag(s, "online", &t->online))
+	    config_get_number(s, "sessions", 1, 256, &t->sessions) || config_get_flag(s, "online", &t->online) ||
+	    config_get_number(s, "keep-alive-seconds", 0, 3600, &t->keep_alive_seconds) ||
+	    config_get_number(s, "call-seconds", 1, 600, &t->call_seconds))
 		return -1;
 	if (!t->module[0])
 		return config_bad(s, "module", "the PKCS#11 module (a shared object) is missing");
@@ -163,7 +169,9 @@ static int read_issuer(const struct config_section *s, struct ca_config *c)
 {
 	struct ca_config_issuer *i = &c->issuers[c->issuer_count];
 	(void)snprintf(i->name, sizeof(i->name), "%s", s->title);
+	c->issuer_count++; /* from here on ca_config_free looks after it */
 	if (config_get_name(s, "token", i->token, sizeof(i->token)) ||
+	    config_get_texts(s, "alternatives", CA_CONFIG_SEATS_MAX - 1, &i->alternatives) ||
 	    config_get_text(s, "key", i->key, sizeof(i->key)) ||
 	    config_get_name(s, "parent", i->parent, sizeof(i->parent)))
 		return -1;
@@ -183,7 +191,6 @@ static int read_issuer(const struct config_section *s, struct ca_config *c)
 		if (!i->token[0])
 			return config_bad(s, "token", "an issuer that signs here needs a token");
 	}
-	c->issuer_count++;
 	return 0;
 }
 
@@ -440,6 +447,8 @@ void ca_config_free(struct ca_config *config)
 	config_texts_free(&config->listen.https);
 	config_texts_free(&config->listen.http);
 	config_texts_free(&config->listen.names);
+	for (size_t i = 0; i < config->issuer_count; i++)
+		config_texts_free(&config->issuers[i].alternatives);
 	for (size_t i = 0; i < config->profile_count; i++)
 		ca_profile_clear(&config->profiles[i]);
 	for (size_t i = 0; i < config->grant_count; i++) {

@@ -6,10 +6,10 @@
  * The reference for people is docs/configuration.md; each option there is one here.
  *
  *     arc = "2.999.1"
- *     process { node, signer-user, front-user, workers, log-format, log-level }
+ *     process { node, signer-user, front-user, workers, signing-wait-seconds, signing-queue, log-format, log-level }
  *     listen { https, http, names, url, connections, request-seconds }
- *     token "NAME" { module, softhsm-conf, uri, pin, sessions, online }
- *     issuer "NAME" { token, key, parent, crl-hours, crl-overlap-hours }
+ *     token "NAME" { module, softhsm-conf, uri, pin, sessions, online, keep-alive-seconds, call-seconds }
+ *     issuer "NAME" { token, alternatives, key, parent, crl-hours, crl-overlap-hours }
  *     profile "NAME" { kind, validation, issuer, days, days-max, ... }
  *     grant "NAME" { identities, profiles, suffixes, networks, common-names, wildcards }
  *     audit { token, key, head-minutes }
@@ -23,6 +23,7 @@
 
 #define CA_CONFIG_TOKENS_MAX 16
 #define CA_CONFIG_ISSUERS_MAX 32
+#define CA_CONFIG_SEATS_MAX 4 /* tokens that hold one issuer's key */
 #define CA_CONFIG_PROFILES_MAX 64
 #define CA_CONFIG_GRANTS_MAX 256
 #define CA_CONFIG_LISTENERS_MAX 16
@@ -36,7 +37,10 @@ struct ca_texts {
 struct ca_config_process {
 	char node[33];                        /* default "ca1" */
 	char signer_user[33], front_user[33]; /* "" : run as who started it */
-	unsigned workers;                     /* signing threads, 1 to 64; default: the machine's cores */
+	unsigned workers;              /* threads for each token, and for look-ups: 1 to 64; default: the cores */
+	unsigned signing_wait_seconds; /* how long a request waits for a token that is away; default 10, and
+	                                       * less than request-seconds */
+	unsigned signing_queue;        /* how many may wait so; default 1024 */
 	enum log_format log_format;
 	enum log_level log_level;
 };
@@ -49,19 +53,22 @@ struct ca_config_listen {
 };
 struct ca_config_token {
 	char name[65];
-	char module[256];       /* shared object */
-	char softhsm_conf[256]; /* SOFTHSM2_CONF for this module, or "" */
-	char uri[512];          /* pkcs11:token=... */
-	char pin[256];          /* a reference: base/secret.h */
-	unsigned sessions;      /* default 8 */
-	bool online;            /* false: never logged in to by the signer (the root's) */
+	char module[256];            /* shared object */
+	char softhsm_conf[256];      /* SOFTHSM2_CONF for this module, or "" */
+	char uri[512];               /* pkcs11:token=... */
+	char pin[256];               /* a reference: base/secret.h */
+	unsigned sessions;           /* default 8 */
+	bool online;                 /* false: never logged in to by the signer (the root's) */
+	unsigned keep_alive_seconds; /* an operation in idle sessions at this interval; default 0: none */
+	unsigned call_seconds;       /* a call that takes longer means that the token is down; default 10 */
 };
 struct ca_config_issuer {
 	char name[65];
-	char token[65], key[512];   /* key: pkcs11:object=...;id=... */
-	char parent[65];            /* "" for a root */
-	unsigned crl_hours;         /* from thisUpdate to nextUpdate; default 24 (root: 8760) */
-	unsigned crl_overlap_hours; /* a new one is made this long before nextUpdate; default a third... */
+	char token[65], key[512];     /* key: pkcs11:object=...;id=... */
+	struct ca_texts alternatives; /* tokens that hold the same key: any that is up signs */
+	char parent[65];              /* "" for a root */
+	unsigned crl_hours;           /* from thisUpdate to nextUpdate; default 24 (root: 8760) */
+	unsigned crl_overlap_hours;   /* a new one is made this long before nextUpdate; default a third... */
 };
 struct ca_config_network {
 	uint8_t address[16];

@@ -68,12 +68,38 @@ static int check_one_use(const struct ca_config *c, const char *section, const c
 	return 0;
 }
 
+/* Each holds the same key, so the key's URI cannot name one of them. */
+static int check_alternatives(const struct ca_config *c, const struct ca_config_issuer *i,
+			      const struct config_lines *lines, struct error *err)
+{
+	for (size_t n = 0; n < i->alternatives.count; n++) {
+		const char *name = i->alternatives.items[n];
+		bool again = strcmp(name, i->token) == 0;
+		for (size_t before = 0; before < n && !again; before++)
+			again = strcmp(name, i->alternatives.items[before]) == 0;
+		if (!ca_config_token(c, name))
+			return config_wrong(lines, err, "issuer", i->name, "alternatives", "there is no token \"%s\"",
+					    name);
+		if (again)
+			return config_wrong(lines, err, "issuer", i->name, "alternatives",
+					    "token \"%s\" is named twice", name);
+		if (strstr(i->key, "token=") || strstr(i->key, "serial=") || strstr(i->key, "slot-id="))
+			return config_wrong(
+				lines, err, "issuer", i->name, "key",
+				"with alternatives the key is named by object and id alone: it is in several "
+				"tokens");
+		if (check_one_use(c, "issuer", i->name, name, i->key, lines, err))
+			return -1;
+	}
+	return 0;
+}
+
 static int check_issuer(const struct ca_config *c, const struct ca_config_issuer *i, const struct config_lines *lines,
 			struct error *err)
 {
 	if (i->token[0] && !ca_config_token(c, i->token))
 		return config_wrong(lines, err, "issuer", i->name, "token", "there is no token \"%s\"", i->token);
-	if (check_one_use(c, "issuer", i->name, i->token, i->key, lines, err))
+	if (check_one_use(c, "issuer", i->name, i->token, i->key, lines, err) || check_alternatives(c, i, lines, err))
 		return -1;
 	if (!i->parent[0])
 		return 0;
@@ -221,7 +247,27 @@ static int check_grants(const struct ca_config *c, const struct config_lines *li
 	return 0;
 }
 
+/* ---- waiting ---- */
+
+#define SIGNING_WAIT_DEFAULT 10
+
+static int check_waits(struct ca_config *c, const struct config_lines *lines, struct error *err)
+{
+	unsigned *wait = &c->process.signing_wait_seconds, whole = c->listen.request_seconds;
+	if (*wait >= whole)
+		return config_wrong(
+			lines, err, "process", "", "signing-wait-seconds",
+			"%u is not less than listen.request-seconds (%u), after which nobody waits any more", *wait,
+			whole);
+	if (*wait == 0)
+		*wait = whole > SIGNING_WAIT_DEFAULT ? SIGNING_WAIT_DEFAULT : whole > 1 ? whole - 1 : 1;
+	return 0;
+}
+
 int config_check(struct ca_config *c, const struct config_lines *lines, struct error *err)
 {
-	return check_issuers(c, lines, err) || check_profiles(c, lines, err) || check_grants(c, lines, err) ? -1 : 0;
+	return check_waits(c, lines, err) || check_issuers(c, lines, err) || check_profiles(c, lines, err) ||
+			       check_grants(c, lines, err)
+		       ? -1
+		       : 0;
 }

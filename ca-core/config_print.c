@@ -40,6 +40,8 @@ static void print_process(const struct ca_config *c, struct buf *out)
 	text(out, "process", "", "signer-user", p->signer_user);
 	text(out, "process", "", "front-user", p->front_user);
 	number(out, "process", "", "workers", p->workers);
+	number(out, "process", "", "signing-wait-seconds", p->signing_wait_seconds);
+	number(out, "process", "", "signing-queue", p->signing_queue);
 	text(out, "process", "", "log-format", p->log_format == LOG_FORMAT_JSON ? "json" : "text");
 	text(out, "process", "", "log-level", level);
 	texts(out, "listen", "", "https", &c->listen.https);
@@ -58,11 +60,14 @@ static void print_token(const struct ca_config_token *t, struct buf *out)
 	text(out, "token", t->name, "pin", t->pin);
 	number(out, "token", t->name, "sessions", t->sessions);
 	flag(out, "token", t->name, "online", t->online);
+	number(out, "token", t->name, "keep-alive-seconds", t->keep_alive_seconds);
+	number(out, "token", t->name, "call-seconds", t->call_seconds);
 }
 
 static void print_issuer(const struct ca_config_issuer *i, struct buf *out)
 {
 	text(out, "issuer", i->name, "token", i->token);
+	texts(out, "issuer", i->name, "alternatives", &i->alternatives);
 	text(out, "issuer", i->name, "key", i->key);
 	text(out, "issuer", i->name, "parent", i->parent);
 	number(out, "issuer", i->name, "crl-hours", i->crl_hours);

@@ -143,16 +143,29 @@ __attribute__((format(printf, 2, 0))) static void on_error(cfg_t *cfg, const cha
 
 static cfg_t *new_grammar(void)
 {
-	cfg_opt_t process[] = { TEXT("node"),       TEXT("signer-user"), TEXT("front-user"), NUMBER("workers"),
-				TEXT("log-format"), TEXT("log-level"),   CFG_END() };
+	cfg_opt_t process[] = { TEXT("node"),
+				TEXT("signer-user"),
+				TEXT("front-user"),
+				NUMBER("workers"),
+				NUMBER("signing-wait-seconds"),
+				NUMBER("signing-queue"),
+				TEXT("log-format"),
+				TEXT("log-level"),
+				CFG_END() };
 	cfg_opt_t listeners[] = { TEXTS("https"), TEXTS("http"),         TEXTS("names"),
 				  TEXT("url"),    NUMBER("connections"), NUMBER("request-seconds"),
 				  CFG_END() };
-	cfg_opt_t token[] = { TEXT("module"),     TEXT("softhsm-conf"), TEXT("uri"), TEXT("pin"),
-			      NUMBER("sessions"), FLAG("online"),       CFG_END() };
-	cfg_opt_t issuer[] = {
-		TEXT("token"), TEXT("key"), TEXT("parent"), NUMBER("crl-hours"), NUMBER("crl-overlap-hours"), CFG_END()
-	};
+	cfg_opt_t token[] = { TEXT("module"),
+			      TEXT("softhsm-conf"),
+			      TEXT("uri"),
+			      TEXT("pin"),
+			      NUMBER("sessions"),
+			      FLAG("online"),
+			      NUMBER("keep-alive-seconds"),
+			      NUMBER("call-seconds"),
+			      CFG_END() };
+	cfg_opt_t issuer[] = { TEXT("token"),       TEXTS("alternatives"),       TEXT("key"), TEXT("parent"),
+			       NUMBER("crl-hours"), NUMBER("crl-overlap-hours"), CFG_END() };
 	cfg_opt_t profile[] = {
 		TEXT("kind"),       TEXT("validation"),         TEXT("issuer"),           NUMBER("days"),
 		NUMBER("days-max"), NUMBER("backdate-seconds"), FLAG("key-encipherment"), FLAG("common-name"),

@@ -317,8 +317,9 @@ static struct ca_crl_plan plan_next(struct ca *ca, struct ca_issuer *issuer, str
 	return plan;
 }
 
+/* open: from where the token may have signed until its list is recorded. */
 static int make_locked(struct ca *ca, struct ca_issuer *issuer, const struct ca_actor *actor, struct record_crl *made,
-		       struct error *err)
+		       bool *open, struct error *err)
 {
 	struct hsm_signer *signer = ca_issuer_signer(issuer, err);
 	if (!signer || ca_clock_check(ca, ca_now_ms(ca), err))
@@ -335,26 +336,45 @@ static int make_locked(struct ca *ca, struct ca_issuer *issuer, const struct ca_
 					     .number = plan.number,
 					     .this_update_s = plan.this_update_s,
 					     .next_update_s = plan.next_update_s };
-		if (ca_crl_build(snap, &plan, &der, &made->entries, err) ||
-		    ca_crl_check(snap, &plan, buf_bytes(&der), err))
+		int built = ca_crl_build(snap, &plan, &der, &made->entries, err);
+		*open = !built || err->code != ERR_TOKEN_UNAVAILABLE;
+		if (built || ca_crl_check(snap, &plan, buf_bytes(&der), err))
 			return -1;
 	}
 	made->der = buf_bytes(&der);
 	if (commit(ca, issuer, actor, "crl.issued", made, version, err))
 		return -1;
+	*open = false;
 	int published = publish(ca, issuer->config->name, made->der, err);
 	made->der = BYTES_NONE;
 	return published;
+}
+
+/* A signature that became no list is in the log as well: every one that the token made is accounted for. */
+static void record_unfinished(struct ca *ca, const struct ca_issuer *issuer, const struct ca_actor *actor,
+			      uint64_t number, const struct error *why)
+{
+	struct error err = ERR_INIT;
+	struct ca_audit_entry entry;
+	ca_audit_begin(&entry, ca, "crl.unfinished", actor);
+	ca_audit_subject(&entry, bytes_of(issuer->config->name));
+	ca_audit_number(&entry, "number", (int64_t)number);
+	ca_audit_text(&entry, "why", bytes_of(why->message));
+	if (ca_audit_record(&entry, &err))
+		log_err(LOG_LEVEL_ERROR, "unfinished revocation list not recorded", &err);
 }
 
 int ca_crl_make(struct ca *ca, struct ca_issuer *issuer, const struct ca_actor *actor, struct message_crl_made *made,
 		struct error *err)
 {
 	int64_t begun_ms = clock_monotonic_ms();
-	struct record_crl record;
+	struct record_crl record = { .number = 0 };
+	bool open = false;
 	(void)pthread_mutex_lock(&issuer->crl_lock);
-	int result = make_locked(ca, issuer, actor, &record, err);
+	int result = make_locked(ca, issuer, actor, &record, &open, err);
 	(void)pthread_mutex_unlock(&issuer->crl_lock);
+	if (result && open)
+		record_unfinished(ca, issuer, actor, record.number, err);
 	if (result)
 		return -1;
 	int64_t took_ms = clock_monotonic_ms() - begun_ms;

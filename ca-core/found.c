@@ -99,15 +99,18 @@ static int found_issuer(struct ca *ca, struct ca_issuer *issuer, const char *org
 	if (issuer->certified)
 		return 0;
 	enum hsm_key_type type = issuer->config->parent[0] ? HSM_EC_P256 : HSM_EC_P384;
-	auto_hsm_key *key = ca_key_in_token(issuer->token, issuer->config->key, true, type, err);
+	struct ca_seat *seat = &issuer->seats[0];
+	if (!seat->token)
+		return err_set(err, ERR_CONFIG, "issuer %s has no token here", issuer->config->name);
+	auto_hsm_key *key = ca_key_in_token(seat->token, issuer->config->key, true, type, err);
 	auto_hsm_signer *signer = NULL;
 	if (!key)
 		return err_wrap(err, err->code, "cannot make the key of issuer %s", issuer->config->name);
 	signer = hsm_signer_new(ca->provider, key, err);
 	if (!signer || certify_issuer(ca, issuer, key, signer, organization, err))
 		return err_wrap(err, err->code, "cannot make the certificate of issuer %s", issuer->config->name);
-	issuer->key = TAKE(key);
-	atomic_store_explicit(&issuer->signer, TAKE(signer), memory_order_release);
+	seat->key = TAKE(key);
+	atomic_store_explicit(&seat->signer, TAKE(signer), memory_order_release);
 	log_info("issuer founded", KV("issuer", issuer->config->name));
 	return 0;
 }

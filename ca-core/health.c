@@ -15,6 +15,7 @@ struct report {
 	struct message_health m;
 	char warnings[MESSAGE_WARNINGS_MAX][TEXT_SIZE];
 	char counters[MESSAGE_COUNTERS_MAX][TEXT_SIZE];
+	char whys[MESSAGE_TOKENS_MAX][TEXT_SIZE];
 };
 
 /* Where the next warning is to be written: TEXT_SIZE bytes. Past the last place the last is overwritten. */
@@ -47,17 +48,81 @@ static void add_tokens(struct ca *ca, struct report *r)
 	for (size_t i = 0; i < ca->token_count && r->m.token_count < MESSAGE_TOKENS_MAX; i++) {
 		struct ca_token *t = &ca->tokens[i];
 		struct hsm_token *open = atomic_load(&t->token);
-		const char *state = t->pin_refused ? "pin-refused"
-				    : open         ? hsm_token_state_name(hsm_token_state(open))
-				    : t->pin       ? "down"
-						   : "offline";
-		uint64_t signatures = open ? hsm_token_signatures(open) : 0;
-		r->m.tokens[r->m.token_count].name = bytes_of(t->config->name);
-		r->m.tokens[r->m.token_count].state = bytes_of(state);
-		r->m.tokens[r->m.token_count++].signatures = signatures;
+		struct hsm_token_facts facts = { .why = "" };
+		const char *state = ca_token_state(t);
+		if (open)
+			hsm_token_facts(open, &facts);
+		struct message_token *row = &r->m.tokens[r->m.token_count];
+		(void)snprintf(r->whys[r->m.token_count++], sizeof(r->whys[0]), "%s", facts.why);
+		*row = (struct message_token){ .name = bytes_of(t->config->name),
+					       .state = bytes_of(state),
+					       .why = bytes_of(r->whys[r->m.token_count - 1]),
+					       .since_s = open ? (clock_monotonic_ms() - facts.since_ms) / 1000 : 0,
+					       .signatures = facts.signatures };
 		if (strcmp(state, "up") != 0 && strcmp(state, "offline") != 0)
-			WARN(r, "token %s is %s", t->config->name, state);
+			WARN(r, "token %s is %s%s%s", t->config->name, state, facts.why[0] ? ": " : "", facts.why);
 	}
+}
+
+/* A counter of each token's, as one family. */
+static void count_tokens(struct ca *ca, struct report *r, const char *name,
+			 uint64_t (*get)(const struct hsm_token_facts *))
+{
+	for (size_t i = 0; i < ca->token_count; i++) {
+		struct hsm_token *open = atomic_load(&ca->tokens[i].token);
+		struct hsm_token_facts facts;
+		if (!open)
+			continue;
+		hsm_token_facts(open, &facts);
+		count(r, name, "token", ca->tokens[i].config->name, get(&facts));
+	}
+}
+
+static uint64_t get_retries(const struct hsm_token_facts *f)
+{
+	return f->retries;
+}
+
+static uint64_t get_refusals(const struct hsm_token_facts *f)
+{
+	return f->refusals;
+}
+
+static uint64_t get_restarts(const struct hsm_token_facts *f)
+{
+	return f->restarts;
+}
+
+static uint64_t get_busy(const struct hsm_token_facts *f)
+{
+	return f->busy;
+}
+
+/* chancery_token_transitions_total{token="issuing",to="down"}: names of tokens have no quotes. */
+static void count_transitions(struct ca *ca, struct report *r)
+{
+	for (size_t i = 0; i < ca->token_count; i++) {
+		struct hsm_token *open = atomic_load(&ca->tokens[i].token);
+		struct hsm_token_facts facts;
+		if (!open)
+			continue;
+		hsm_token_facts(open, &facts);
+		for (size_t to = 0; to < HSM_TOKEN_STATES; to++) {
+			char value[128];
+			(void)snprintf(value, sizeof(value), "%s\",to=\"%s", ca->tokens[i].config->name,
+				       hsm_token_state_name((enum hsm_token_state)to));
+			count(r, "chancery_token_transitions_total", "token", value, facts.entered[to]);
+		}
+	}
+}
+
+static void add_token_counters(struct ca *ca, struct report *r)
+{
+	count_transitions(ca, r);
+	count_tokens(ca, r, "chancery_token_sessions_busy", get_busy);
+	count_tokens(ca, r, "chancery_token_retries_total", get_retries);
+	count_tokens(ca, r, "chancery_token_pins_refused_total", get_refusals);
+	count_tokens(ca, r, "chancery_token_module_restarts_total", get_restarts);
 }
 
 /* ---- issuers and their lists ---- */
@@ -68,7 +133,7 @@ static void add_issuer(struct ca_issuer *issuer, int64_t now_s, struct report *r
 	char time[CLOCK_TEXT_SIZE];
 	int64_t until_s = atomic_load(&issuer->crl_next_update_s);
 	int64_t overlap_s = (int64_t)issuer->config->crl_overlap_hours * 3600;
-	bool ours = issuer->token && issuer->token->pin;
+	bool ours = ca_issuer_is_ours(issuer);
 	if (!issuer->certified) {
 		WARN(r, "issuer %s has no certificate in this store", name);
 		return;
@@ -101,11 +166,13 @@ static void count_lists(struct ca *ca, struct report *r)
 /* Every issuer that a requester's profile names can sign now. */
 static bool can_sign(struct ca *ca)
 {
-	struct error ignored = ERR_INIT;
 	for (size_t i = 0; i < ca->config->profile_count; i++) {
 		const struct ca_profile *profile = &ca->config->profiles[i];
 		struct ca_issuer *issuer = ca_issuer_find(ca, bytes_of(profile->issuer));
-		if (!profile->internal && (!issuer || !ca_issuer_signer(issuer, &ignored)))
+		bool able = false;
+		for (size_t n = 0; issuer && n < issuer->seat_count; n++)
+			able = able || ca_seat_rank(&issuer->seats[n]) > 0;
+		if (!profile->internal && !able)
 			return false;
 	}
 	return true;
@@ -175,6 +242,10 @@ int ca_health(struct ca *ca, const struct ca_health_extra *extra, struct buf *ou
 		r->m.warnings[i] = bytes_of(r->warnings[i]);
 	count(r, "chancery_signer_queue_length", NULL, NULL, extra->queue_length);
 	count(r, "chancery_signer_in_flight", NULL, NULL, extra->in_flight);
+	count(r, "chancery_signer_waiting", NULL, NULL, extra->waiting);
+	count(r, "chancery_signer_waits_total", NULL, NULL, extra->waits);
+	count(r, "chancery_signer_wait_timeouts_total", NULL, NULL, extra->timeouts);
+	add_token_counters(ca, r);
 	count_lists(ca, r);
 	add_counters(ca, r);
 	message_health_write(&r->m, out);

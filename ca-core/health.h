@@ -10,6 +10,7 @@
 /* What the signer's own parts add. */
 struct ca_health_extra {
 	uint64_t queue_length, in_flight;
+	uint64_t waiting, waits, timeouts; /* for a token that is away */
 };
 
 /* The payload of MSG_HEALTH, appended. ready: requests can be signed and stored now. */

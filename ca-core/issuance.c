@@ -70,7 +70,8 @@ void ca_issuance_free(struct ca_issuance *i)
 {
 	if (!i)
 		return;
-	settle_serial(i, "the request ended before its commit");
+	settle_serial(i,
+		      i->certificate.len ? "the request ended before its commit" : "the token failed while it signed");
 	ca_names_free(&i->names);
 	buf_free(&i->subject);
 	buf_free(&i->request_key);
@@ -112,9 +113,11 @@ int ca_issuance_sign(struct ca_issuance *i, struct error *err)
 	if (i->deadline_ms && clock_monotonic_ms() > i->deadline_ms)
 		return err_set(err, ERR_BUSY, "the request waited until its time was over; nothing was signed");
 	auto_buf signature = BUF_INIT;
-	if (hsm_sign(i->signer, buf_bytes(&i->tbs), &signature, err))
+	int failed = hsm_sign(i->signer, buf_bytes(&i->tbs), &signature, err);
+	/* One that does not verify was made all the same; one that may have been made is taken for made. */
+	i->signature_made = !failed || err->code == ERR_SIGNATURE_UNCERTAIN || err->code == ERR_INTEGRITY;
+	if (failed)
 		return -1;
-	i->signature_made = true;
 	ca_certificate_assemble(buf_bytes(&i->tbs), hsm_signature_algorithm(hsm_key_type(hsm_signer_key(i->signer))),
 				buf_bytes(&signature), &i->certificate);
 	if (i->certificate.failed)

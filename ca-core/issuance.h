@@ -19,8 +19,9 @@ struct ca_issuance {
 
 	/* decided */
 	const struct ca_profile *profile;
-	struct ca_issuer *issuer; /* who signs, and under whose name the record stands */
-	bool self_signed;         /* the issuer's own first certificate: info is not there yet */
+	struct ca_issuer *issuer;      /* who signs, and under whose name the record stands */
+	bool self_signed;              /* the issuer's own first certificate: info is not there yet */
+	const struct ca_token *prefer; /* whose copy of the issuer's key is to sign, where it can; or NULL */
 	struct hsm_signer *signer;
 	struct bytes spki;     /* borrowed until the commit is submitted */
 	struct ca_key key;     /* borrows from spki */

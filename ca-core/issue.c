@@ -195,8 +195,10 @@ static int decide_issuer(struct ca_issuance *i, struct error *err)
 	i->issuer = ca_issuer_find(i->ca, bytes_of(i->profile->issuer));
 	if (!i->issuer)
 		return err_set(err, ERR_CONFIG, "profile %s names no issuer of this CA", i->profile->name);
-	i->signer = ca_issuer_signer(i->issuer, err);
-	return i->signer ? 0 : -1;
+	if (!i->issuer->certified)
+		return err_set(err, ERR_TOKEN_UNAVAILABLE, "issuer %s has no certificate in this store",
+			       i->issuer->config->name);
+	return 0;
 }
 
 static int policy(struct ca_issuance *i, uint32_t days, const char *common_name, struct error *err)
@@ -231,6 +233,14 @@ static int decide_only(struct ca_issuance *i, struct error *err)
 
 /* ---- the line ---- */
 
+/* Last, so that every other refusal is told while the token is away. */
+static int choose_signer(struct ca_issuance *i, struct error *err)
+{
+	struct ca_seat *seat = ca_issuer_seat(i->issuer, i->prefer, err);
+	i->signer = seat ? atomic_load_explicit(&seat->signer, memory_order_acquire) : NULL;
+	return seat ? 0 : -1;
+}
+
 static int run(struct ca_issuance *i, const struct message_issue *m, struct error *err)
 {
 	char common_name[65];
@@ -247,8 +257,8 @@ static int run(struct ca_issuance *i, const struct message_issue *m, struct erro
 		return -1;
 	if (m->dry_run)
 		return decide_only(i, err);
-	if (ca_restore_check(i->ca, err) || ca_issuance_tbs(i, err) || ca_issuance_lint(i, err) ||
-	    ca_issuance_sign(i, err))
+	if (ca_restore_check(i->ca, err) || choose_signer(i, err) || ca_issuance_tbs(i, err) ||
+	    ca_issuance_lint(i, err) || ca_issuance_sign(i, err))
 		return -1;
 	return ca_issuance_commit(i, err);
 }
@@ -256,14 +266,23 @@ static int run(struct ca_issuance *i, const struct message_issue *m, struct erro
 int ca_issue(struct ca *ca, const struct ca_actor *actor, const struct message_issue *request, ca_issue_done *done,
 	     void *arg, struct error *err)
 {
+	return ca_issue_at(ca, NULL, actor, request, done, arg, err);
+}
+
+int ca_issue_at(struct ca *ca, const struct ca_token *prefer, const struct ca_actor *actor,
+		const struct message_issue *request, ca_issue_done *done, void *arg, struct error *err)
+{
 	struct ca_issuance *i = ca_issuance_new(ca, actor, err);
 	if (!i)
 		return -1;
+	i->prefer = prefer;
 	i->done = done;
 	i->arg = arg;
 	if (run(i, request, err) == 0)
 		return 0;
-	atomic_fetch_add_explicit(&ca->counters.refused[err->code], 1, memory_order_relaxed);
+	/* Who waits for a token is tried again, and counted once: by who tells it. */
+	if (err->code != ERR_TOKEN_UNAVAILABLE)
+		atomic_fetch_add_explicit(&ca->counters.refused[err->code], 1, memory_order_relaxed);
 	ca_issuance_free(i);
 	return -1;
 }

@@ -42,6 +42,7 @@ const char *message_type_name(uint16_t type)
 		{ MSG_STORE_BACKUP, "store-backup" },
 		{ MSG_CRL_IMPORT, "crl-import" },
 		{ MSG_KEY_BLOCK, "key-block" },
+		{ MSG_TOKEN_PIN, "token-pin" },
 		{ MSG_RESTORE_CONFIRM, "restore-confirm" },
 	};
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -54,7 +55,9 @@ const char *message_type_name(uint16_t type)
 
 void message_error_write(const struct error *err, struct buf *out)
 {
-	buf_u16(out, (uint16_t)err->code);
+	/* How far a token came is our affair: who asked can only try again. */
+	enum err_code code = err->code == ERR_SIGNATURE_UNCERTAIN ? ERR_TOKEN_UNAVAILABLE : err->code;
+	buf_u16(out, (uint16_t)code);
 	buf_field_text(out, err->message);
 	buf_field_text(out, err->member);
 	buf_field_text(out, err->value);

@@ -63,6 +63,7 @@ enum message_type {
 	MSG_STORE_BACKUP,    /* struct message_name: folder -> MSG_DONE */
 	MSG_CRL_IMPORT,      /* struct message_name: DER of a CRL signed elsewhere (the root's) -> MSG_DONE */
 	MSG_KEY_BLOCK,       /* struct message_block -> MSG_DONE */
+	MSG_TOKEN_PIN,       /* struct message_token_pin -> MSG_DONE: another try, by the operator's wish */
 	MSG_RESTORE_CONFIRM, /* no content -> MSG_DONE: the operator has seen the gap of a restored store */
 };
 const char *message_type_name(uint16_t type);
@@ -103,6 +104,8 @@ struct message_issue {
 	int64_t deadline_ms;          /* CLOCK_MONOTONIC of the machine: past it, before C_Sign, it is dropped */
 	bool dry_run;                 /* decide, but sign nothing: csr/decode; answered with MSG_DONE */
 };
+/* The profile of a message that was not read yet, to see whose it is; BYTES_NONE where it is malformed. */
+struct bytes message_issue_profile(struct bytes in);
 struct message_issued {
 	struct bytes issuer, serial, certificate; /* serial: content octets; certificate: DER */
 	bool again;                               /* an idempotency key seen before */
@@ -184,13 +187,15 @@ struct message_crl_made {
 
 #define MESSAGE_TOKENS_MAX 16
 #define MESSAGE_WARNINGS_MAX 32
-#define MESSAGE_COUNTERS_MAX 128
+#define MESSAGE_COUNTERS_MAX 512
+struct message_token {
+	struct bytes name, state, why; /* why: it is not up, or none */
+	int64_t since_s;               /* seconds in this state */
+	uint64_t signatures;
+};
 struct message_health {
 	bool ready;
-	struct {
-		struct bytes name, state;
-		uint64_t signatures;
-	} tokens[MESSAGE_TOKENS_MAX];
+	struct message_token tokens[MESSAGE_TOKENS_MAX];
 	uint32_t token_count;
 	struct bytes store_state;
 	uint64_t certificates;
@@ -244,6 +249,9 @@ struct message_apitokens {
 struct message_name {
 	struct bytes name;
 };
+struct message_token_pin {
+	struct bytes name, pin; /* who sends and who reads it wipes it */
+};
 struct message_block {
 	uint8_t spki_hash[32];
 	struct bytes note;
@@ -274,6 +282,7 @@ MESSAGE_CODEC(identities);
 MESSAGE_CODEC(apitoken);
 MESSAGE_CODEC(apitokens);
 MESSAGE_CODEC(name);
+MESSAGE_CODEC(token_pin);
 MESSAGE_CODEC(block);
 
 #endif

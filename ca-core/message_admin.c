@@ -1,6 +1,8 @@
 /* Messages for who looks after the CA: audit, CRLs, health, identities, API tokens, keys. */
 #include "ca-core/message_codec.h"
 
+#include "base/secret.h"
+
 #define ENTRY_MAX 8192 /* of the audit */
 #define COUNTER_MAX 512
 #define NOTE_MAX 512
@@ -92,6 +94,8 @@ void message_health_write(const struct message_health *m, struct buf *out)
 	for (uint32_t i = 0; i < m->token_count && !out->failed; i++) {
 		codec_field(out, m->tokens[i].name, CODEC_NAME_MAX);
 		codec_field(out, m->tokens[i].state, CODEC_NAME_MAX);
+		codec_field(out, m->tokens[i].why, MESSAGE_TEXT_MAX);
+		codec_time(out, m->tokens[i].since_s);
 		buf_u64(out, m->tokens[i].signatures);
 	}
 	codec_field(out, m->store_state, CODEC_NAME_MAX);
@@ -112,6 +116,8 @@ int message_health_read(struct bytes in, struct message_health *m, struct error 
 	for (uint32_t i = 0; i < m->token_count && !r.failed; i++) {
 		m->tokens[i].name = reader_field(&r, CODEC_NAME_MAX);
 		m->tokens[i].state = reader_field(&r, CODEC_NAME_MAX);
+		m->tokens[i].why = reader_field(&r, MESSAGE_TEXT_MAX);
+		m->tokens[i].since_s = codec_read_time(&r);
 		m->tokens[i].signatures = reader_u64(&r);
 	}
 	m->store_state = reader_field(&r, CODEC_NAME_MAX);
@@ -123,6 +129,24 @@ int message_health_read(struct bytes in, struct message_health *m, struct error 
 		m->counters[i].value = reader_u64(&r);
 	}
 	return codec_done(&r, "health", err);
+}
+
+/* ---- another PIN ---- */
+
+void message_token_pin_write(const struct message_token_pin *m, struct buf *out)
+{
+	codec_field(out, m->name, CODEC_NAME_MAX);
+	codec_field(out, m->pin, SECRET_MAX);
+}
+
+int message_token_pin_read(struct bytes in, struct message_token_pin *m, struct error *err)
+{
+	struct reader r = reader_of(in);
+	m->name = reader_field(&r, CODEC_NAME_MAX);
+	m->pin = reader_field(&r, SECRET_MAX);
+	if (m->name.len == 0 || m->pin.len == 0)
+		r.failed = true;
+	return codec_done(&r, "token-pin", err);
 }
 
 /* ---- identities ---- */

@@ -37,6 +37,14 @@ int message_issue_read(struct bytes in, struct message_issue *m, struct error *e
 	return codec_done(&r, "issue", err);
 }
 
+struct bytes message_issue_profile(struct bytes in)
+{
+	struct reader r = reader_of(in);
+	(void)reader_u64(&r);
+	struct bytes profile = reader_field(&r, CODEC_NAME_MAX);
+	return r.failed ? BYTES_NONE : profile;
+}
+
 void message_issued_write(const struct message_issued *m, struct buf *out)
 {
 	codec_field(out, m->issuer, CODEC_NAME_MAX);

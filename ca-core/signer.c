@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/wait.h"
 #include "ca-core/audit.h"
@@ -42,7 +43,7 @@ static void sessions_end(void *arg, const char *identity)
 
 static void crl_due(void *arg, struct ca_issuer *issuer)
 {
-	signer_keeper_list_due(arg, issuer);
+	signer_list_due(arg, issuer);
 }
 
 /* ---- start ---- */
@@ -89,7 +90,8 @@ static int open_all(struct signer *s, const struct pins *pins, struct error *err
 				       .store = s->store,
 				       .clock = role->clock,
 				       .pins = (const struct secret *const *)pins->secrets,
-				       .published = PUBLISHED_FOLDER };
+				       .published = PUBLISHED_FOLDER,
+				       .attach_later = true };
 	s->ca = ca_open(&ca, err);
 	s->sessions = s->ca ? ca_sessions_new(s->ca, err) : NULL;
 	if (!s->sessions)
@@ -98,6 +100,8 @@ static int open_all(struct signer *s, const struct pins *pins, struct error *err
 	s->ca->on_sessions_end_arg = s;
 	s->ca->on_crl_due = crl_due;
 	s->ca->on_crl_due_arg = s;
+	s->ca->on_token_changed = signer_token_changed;
+	s->ca->on_token_changed_arg = s;
 	return 0;
 }
 
@@ -137,7 +141,10 @@ static int start(struct signer *s, const struct pins *pins, struct error *err)
 		if (!s->front)
 			return -1;
 	}
-	return signer_workers_start(s, err) || signer_keeper_start(s, err) || signer_admin_start(s, err) ? -1 : 0;
+	return signer_tokens_start(s, err) || signer_lanes_start(s, err) || signer_keeper_start(s, err) ||
+			       signer_admin_start(s, err)
+		       ? -1
+		       : 0;
 }
 
 /* ---- stop ---- */
@@ -161,15 +168,28 @@ static void record_stop(struct signer *s)
 		log_err(LOG_LEVEL_WARN, "stop not recorded", &err);
 }
 
+/* A call into a token's module that does not return cannot be ended, and its module not be finalized. The store
+ * is closed only while nobody may use it; but it is whole at any time. */
+static void leave_stuck(struct signer *s)
+{
+	log_error("a call into a token does not return: the signer leaves without finalizing its module");
+	if (s->front)
+		channel_flush(s->front, 1000);
+	_exit(0);
+}
+
 static void stop(struct signer *s, bool started)
 {
 	signer_admin_stop(s);
-	signer_workers_stop(s);
+	bool ended = signer_lanes_stop(s);
+	ended = signer_tokens_stop(s) && ended;
 	signer_keeper_stop(s);
 	if (s->front)
 		drain(s);
 	if (started)
 		record_stop(s);
+	if (!ended)
+		leave_stuck(s);
 	ca_sessions_free(s->sessions);
 	if (s->store)
 		store_close(s->store); /* the last commits still answer on the channel, and count in ca */
@@ -197,6 +217,8 @@ static void init(struct signer *s, const struct role *role)
 	*s = (struct signer){ .role = role, .admin_wake = -1 };
 	(void)pthread_mutex_init(&s->lock, NULL);
 	wait_cond_init(&s->changed);
+	(void)pthread_mutex_init(&s->waiting.lock, NULL);
+	wait_cond_init(&s->waiting.changed);
 }
 
 int ca_signer_main(const struct role *role)
@@ -213,12 +235,14 @@ int ca_signer_main(const struct role *role)
 	init(s, role);
 	bool started = fetch_pins(role, &pins, &err) == 0 && start(s, &pins, &err) == 0;
 	if (started) {
-		log_info("signer ready", KV_INT("workers", s->worker_count));
+		log_info("signer ready", KV_INT("workers", role->config->process.workers));
 		read_channel(s);
 	} else {
 		log_err(LOG_LEVEL_ERROR, "the signer cannot start", &err);
 	}
 	stop(s, started);
+	(void)pthread_cond_destroy(&s->waiting.changed);
+	(void)pthread_mutex_destroy(&s->waiting.lock);
 	(void)pthread_cond_destroy(&s->changed);
 	(void)pthread_mutex_destroy(&s->lock);
 	free(s);

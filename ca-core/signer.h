@@ -2,21 +2,26 @@
  * ca-core/signer.h - the signer's parts to each other. Private to signer*.c.
  *
  *   signer.c         start, the reader of the front's channel, orderly stop
- *   signer_front.c   the front's questions: the workers that answer them
+ *   signer_lanes.c   the workers, a lane for each token; questions that wait for a token
+ *   signer_front.c   the front's questions and their answers
  *   signer_admin.c   STATE/admin.sock: who may speak on it, and what it may ask
- *   signer_keeper.c  what has to be done by the clock: lists, heads, tokens, clean-up
+ *   signer_tokens.c  a thread for each token: cares for it, and makes what its keys sign by the clock
+ *   signer_lists.c   which revocation lists are wanted, and by whom
+ *   signer_keeper.c  what has to be done by the clock without a token
  */
 #ifndef CHANCERY_CA_SIGNER_H
 #define CHANCERY_CA_SIGNER_H
 
 #include "base/channel.h"
 #include "base/queue.h"
+#include "ca-core/health.h"
 #include "ca-core/role.h"
 #include "ca-core/session.h"
 
 #define SIGNER_QUEUE_MAX 1024     /* questions that wait for a worker */
 #define SIGNER_IN_FLIGHT_MAX 4096 /* signed, waiting for their commit */
 #define SIGNER_WORKERS_MAX 64
+#define SIGNER_LANES_MAX (1 + CA_CONFIG_TOKENS_MAX)
 #define SIGNER_ADMINS_MAX 8
 #define SIGNER_WAITERS_MAX 64
 
@@ -24,7 +29,12 @@ struct signer;
 
 /* One question of the front, with its payload behind it. */
 struct question {
+	struct question *next; /* of those that wait */
 	uint16_t type;
+	unsigned tries;
+	struct ca_issuer *issuer;        /* whose key is to sign; NULL: none is needed */
+	const struct ca_token *token;    /* in whose lane it is */
+	int64_t until_ms, not_before_ms; /* CLOCK_MONOTONIC: it may wait until, and is not tried before */
 	uint64_t id;
 	size_t len;
 	uint8_t payload[];
@@ -38,10 +48,39 @@ struct admin_connection {
 	struct ca_actor actor;
 };
 
+/* The workers of one token, or (token NULL) of what needs none. */
+struct lane {
+	struct signer *signer;
+	const struct ca_token *token;
+	struct queue *questions; /* NULL: the lane is not used */
+	_Atomic size_t load;     /* questions in it, those at work included */
+	pthread_t workers[SIGNER_WORKERS_MAX];
+	unsigned worker_count;
+};
+
+/* Questions whose token is away. */
+struct waiting {
+	pthread_mutex_t lock; /* guards the rest; nothing else is locked, and no call made, under it */
+	pthread_cond_t changed;
+	struct question *first;
+	size_t count;
+	uint64_t waits, timeouts;
+	bool token_changed, closed;
+};
+
+/* The thread that cares for one token. */
+struct tender {
+	struct signer *signer;
+	struct ca_token *token;
+	pthread_t thread;
+	bool runs;
+};
+
 /* A list that an issuer's certificate holders wait for. */
 struct list_due {
 	bool wanted;
 	int64_t not_before_ms, begun_ms; /* CLOCK_MONOTONIC */
+	int64_t failed_ms;               /* when it could not be made; 0: it could */
 };
 struct list_waiter {
 	struct ca_issuer *issuer;
@@ -56,14 +95,17 @@ struct signer {
 	struct ca_sessions *sessions;
 	struct channel *front;
 
-	struct queue *questions;
-	pthread_t workers[SIGNER_WORKERS_MAX];
-	unsigned worker_count;
+	struct lane lanes[SIGNER_LANES_MAX]; /* the first needs no token; then by the place of theirs */
+	struct waiting waiting;
+	pthread_t watch;
+	bool watch_runs;
 	_Atomic unsigned in_flight;
 
 	pthread_mutex_t lock;   /* for all that follows */
 	pthread_cond_t changed; /* by CLOCK_MONOTONIC */
 	bool stopping;
+	struct tender tenders[CA_CONFIG_TOKENS_MAX];
+	bool head_wanted; /* every list has its head */
 	pthread_t keeper, admin;
 	bool keeper_runs, admin_runs;
 	int admin_wake; /* eventfd that ends the accepting */
@@ -75,11 +117,33 @@ struct signer {
 	int64_t front_certificates_ms;
 };
 
+/* ---- signer_lanes.c ---- */
+int signer_lanes_start(struct signer *s, struct error *err);
+/* After the last question; answers what is queued, and what waits. False where a worker is inside a token's call
+ * that does not return: then nothing that it may use can be freed. */
+bool signer_lanes_stop(struct signer *s);
+/* Who signs under this profile; NULL where there is no such profile, or nobody does. */
+struct ca_issuer *signer_issuer_of(struct signer *s, struct bytes profile);
+/* To the lane of its issuer's best token. False where that is full. */
+bool signer_lane_push(struct signer *s, struct question *q);
+/* A question that nothing was signed for, because the token is away: it waits for it, and is ours no more. False
+ * where it has waited long enough, or too many wait. */
+bool signer_park(struct signer *s, struct question *q);
+/* For struct ca's on_token_changed. */
+void signer_token_changed(void *arg);
+uint64_t signer_lanes_length(struct signer *s);
+/* Waits, as a question would, until a token with the issuer's key can sign. For threads of which each serves one
+ * person; when the time is over the caller finds out why. */
+void signer_wait_for_token(struct signer *s, const struct ca_issuer *issuer);
+/* pthread_join for at most 3 s. False: it has not ended. */
+bool signer_join(pthread_t thread);
+
 /* ---- signer_front.c ---- */
-int signer_workers_start(struct signer *s, struct error *err);
-void signer_workers_stop(struct signer *s); /* after the last question; answers what is queued */
 /* One frame of the front: queued for a worker, or refused at once. */
 void signer_take(struct signer *s, const struct frame *frame);
+/* Answers the question, or lets it wait; owns it. out: room to be used again. */
+void signer_work(struct signer *s, struct question *q, struct buf *out);
+struct ca_health_extra signer_health(struct signer *s);
 void signer_answer(struct signer *s, uint64_t id, uint16_t type, const struct buf *payload);
 void signer_answer_error(struct signer *s, uint64_t id, const struct error *err);
 
@@ -87,14 +151,25 @@ void signer_answer_error(struct signer *s, uint64_t id, const struct error *err)
 int signer_admin_start(struct signer *s, struct error *err);
 void signer_admin_stop(struct signer *s);
 
+/* ---- signer_tokens.c ---- */
+int signer_tokens_start(struct signer *s, struct error *err);
+bool signer_tokens_stop(struct signer *s); /* as signer_lanes_stop */
+
+/* ---- signer_lists.c ---- */
+/* The list is made soon; many calls in a burst make few lists. */
+void signer_list_due(struct signer *s, struct ca_issuer *issuer);
+/* The same now, answered to the front's question when it is out. ERR_BUSY. */
+int signer_list_now(struct signer *s, struct ca_issuer *issuer, const struct ca_actor *actor, uint64_t id,
+		    struct error *err);
+/* Makes the lists that are wanted, or due by time, of the issuers whose lists this token's thread makes.
+ * up_since_ms: since when the token is up, CLOCK_MONOTONIC. */
+void signer_lists_keep(struct signer *s, const struct ca_token *token, int64_t up_since_ms);
+/* When the next wish of one of those is due; INT64_MAX: none is. With the signer's lock. */
+int64_t signer_lists_next_ms(struct signer *s, const struct ca_token *token);
+
 /* ---- signer_keeper.c ---- */
 int signer_keeper_start(struct signer *s, struct error *err);
 void signer_keeper_stop(struct signer *s);
-/* The list is made soon; many calls in a burst make few lists. */
-void signer_keeper_list_due(struct signer *s, struct ca_issuer *issuer);
-/* The same now, answered to the front's question when it is out. ERR_BUSY. */
-int signer_keeper_list_now(struct signer *s, struct ca_issuer *issuer, const struct ca_actor *actor, uint64_t id,
-			   struct error *err);
 
 /* pthread_create with all signals blocked: they are for nobody here. 0, or ERR_INTERNAL. */
 int signer_thread(pthread_t *thread, void *(*main)(void *), void *arg, struct error *err);

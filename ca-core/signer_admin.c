@@ -28,8 +28,10 @@ static int add(struct signer *s, const struct ca_actor *actor, struct bytes in, 
 	auto_buf certificate = BUF_INIT;
 	struct store_serial serial;
 	struct ca_certificate_facts facts;
-	if (message_identity_add_read(in, &m, err) ||
-	    ca_identity_add(s->ca, actor, &m, known, revoke_earlier, &certificate, &serial, err) ||
+	if (message_identity_add_read(in, &m, err))
+		return -1;
+	signer_wait_for_token(s, signer_issuer_of(s, m.profile.len ? m.profile : bytes_of("client")));
+	if (ca_identity_add(s->ca, actor, &m, known, revoke_earlier, &certificate, &serial, err) ||
 	    ca_certificate_read(buf_bytes(&certificate), &facts, err))
 		return -1;
 	const struct ca_issuer *issuer = ca_issuer_of(s->ca, facts.issuer);
@@ -161,6 +163,7 @@ static int crl_now(struct signer *s, const struct ca_actor *actor, struct bytes 
 	struct ca_issuer *issuer = ca_issuer_find(s->ca, m.issuer);
 	if (!issuer)
 		return err_set(err, ERR_NOT_FOUND, "there is no such issuer");
+	signer_wait_for_token(s, issuer);
 	if (ca_crl_make(s->ca, issuer, actor, &made, err) || ca_audit_sign_head(s->ca, false, err))
 		return -1;
 	message_crl_made_write(&made, out);
@@ -169,12 +172,36 @@ static int crl_now(struct signer *s, const struct ca_actor *actor, struct bytes 
 
 static int health(struct signer *s, const struct ca_actor *actor, struct bytes in, struct buf *out, struct error *err)
 {
-	const struct ca_health_extra extra = { .queue_length = queue_length(s->questions),
-					       .in_flight = atomic_load(&s->in_flight) };
+	const struct ca_health_extra extra = signer_health(s);
 	(void)actor;
 	if (in.len)
 		return err_set(err, ERR_BAD_REQUEST, "malformed message: health-get has no content");
 	return ca_health(s->ca, &extra, out, err) ? -1 : MSG_HEALTH;
+}
+
+/* ---- tokens ---- */
+
+/* The tool has read it where the configuration says that it is. */
+static int token_pin(struct signer *s, const struct ca_actor *actor, struct bytes in, struct buf *out,
+		     struct error *err)
+{
+	struct message_token_pin m;
+	(void)out;
+	if (message_token_pin_read(in, &m, err))
+		return -1;
+	struct ca_token *token = ca_token_find(s->ca, m.name);
+	if (!token)
+		return err_set(err, ERR_NOT_FOUND, "the configuration has no token of this name");
+	auto_secret *pin = secret_new(m.pin, err);
+	struct ca_audit_entry entry;
+	ca_audit_begin(&entry, s->ca, "token.pin-retried", actor);
+	ca_audit_subject(&entry, m.name);
+	/* First the entry: what is tried stands in the log. */
+	if (ca_audit_record(&entry, err) || !pin || ca_token_set_pin(token, pin, err))
+		return -1;
+	explicit_bzero((void *)(uintptr_t)m.pin.data, m.pin.len);
+	signer_token_changed(s);
+	return MSG_DONE;
 }
 
 static const struct {
@@ -192,6 +219,7 @@ static const struct {
 	{ MSG_STORE_BACKUP, store_copy },
 	{ MSG_CRL_IMPORT, crl_import },
 	{ MSG_KEY_BLOCK, key_block },
+	{ MSG_TOKEN_PIN, token_pin },
 	{ MSG_RESTORE_CONFIRM, restore_confirm },
 	{ MSG_CRL_NOW, crl_now },
 	{ MSG_HEALTH_GET, health },

@@ -77,7 +77,7 @@ static int answer_issue(struct signer *s, const struct question *q, struct buf *
 	*p = (struct pending){ s, q->id };
 	if (atomic_fetch_add(&s->in_flight, 1) >= SIGNER_IN_FLIGHT_MAX)
 		(void)err_set(err, ERR_BUSY, "too many certificates wait for their commit; try again soon");
-	else if (ca_issue(s->ca, &actor, &m, issued, p, err) == 0)
+	else if (ca_issue_at(s->ca, q->token, &actor, &m, issued, p, err) == 0)
 		return ANSWER_LATER;
 	atomic_fetch_sub(&s->in_flight, 1);
 	free(p);
@@ -143,7 +143,8 @@ static int answer_front_certificate(struct signer *s, const struct question *q, 
 	struct ca_issuer *issuer = profile ? ca_issuer_find(s->ca, bytes_of(profile->issuer)) : NULL;
 	if (!issuer || !profile->internal || profile->kind != CA_KIND_SERVER)
 		return err_set(err, ERR_CONFIG, "there is no internal profile front of kind server with an issuer");
-	if (front_names(s->ca->config, profile->names_max, &names, err) ||
+	/* Tries that wait for the token use nothing up. */
+	if (!ca_issuer_signer(issuer, err) || front_names(s->ca->config, profile->names_max, &names, err) ||
 	    front_subject(profile, &names, &subject, err) || take_front_allowance(s, err))
 		return ANSWER_ERROR;
 	const struct ca_actor self = ca_actor_self();
@@ -232,13 +233,24 @@ static int answer_crl_now(struct signer *s, const struct question *q, struct buf
 	struct ca_issuer *issuer = ca_issuer_find(s->ca, m.issuer);
 	if (!issuer)
 		return err_set(err, ERR_NOT_FOUND, "there is no such issuer");
-	return signer_keeper_list_now(s, issuer, &actor, q->id, err) ? ANSWER_ERROR : ANSWER_LATER;
+	return signer_list_now(s, issuer, &actor, q->id, err) ? ANSWER_ERROR : ANSWER_LATER;
+}
+
+struct ca_health_extra signer_health(struct signer *s)
+{
+	struct ca_health_extra extra = { .queue_length = signer_lanes_length(s),
+					 .in_flight = atomic_load(&s->in_flight) };
+	(void)pthread_mutex_lock(&s->waiting.lock);
+	extra.waiting = s->waiting.count;
+	extra.waits = s->waiting.waits;
+	extra.timeouts = s->waiting.timeouts;
+	(void)pthread_mutex_unlock(&s->waiting.lock);
+	return extra;
 }
 
 static int answer_health(struct signer *s, const struct question *q, struct buf *out, struct error *err)
 {
-	const struct ca_health_extra extra = { .queue_length = queue_length(s->questions),
-					       .in_flight = atomic_load(&s->in_flight) };
+	const struct ca_health_extra extra = signer_health(s);
 	if (q->len)
 		return err_set(err, ERR_BAD_REQUEST, "malformed message: health-get has no content");
 	return ca_health(s->ca, &extra, out, err) ? ANSWER_ERROR : MSG_HEALTH;
@@ -260,9 +272,9 @@ static const struct {
 	{ MSG_FRONT_CERTIFICATE, answer_front_certificate },
 };
 
-/* ---- the workers ---- */
+/* ---- one question ---- */
 
-static void answer(struct signer *s, const struct question *q, struct buf *out)
+void signer_work(struct signer *s, struct question *q, struct buf *out)
 {
 	struct error err = ERR_INIT;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -272,26 +284,17 @@ static void answer(struct signer *s, const struct question *q, struct buf *out)
 		int type = rows[i].answer(s, q, out, &err);
 		if (q->type == MSG_ISSUE)
 			store_coming(s->store, -1);
+		if (type == ANSWER_ERROR && err.code == ERR_TOKEN_UNAVAILABLE && signer_park(s, q))
+			return; /* nothing was signed: it waits for the token */
+		if (type == ANSWER_ERROR && err.code == ERR_TOKEN_UNAVAILABLE && q->type == MSG_ISSUE)
+			atomic_fetch_add(&s->ca->counters.refused[ERR_TOKEN_UNAVAILABLE], 1);
 		if (type == ANSWER_ERROR)
 			signer_answer_error(s, q->id, &err);
 		else if (type != ANSWER_LATER)
 			signer_answer(s, q->id, (uint16_t)type, out);
-		return;
+		break;
 	}
-}
-
-static void *work(void *arg)
-{
-	struct signer *s = arg;
-	auto_buf out = BUF_INIT;
-	struct question *q;
-	while ((q = queue_pop(s->questions, -1))) {
-		answer(s, q, &out);
-		free(q);
-		if (out.failed || out.capacity > (size_t)64 << 10)
-			buf_free(&out);
-	}
-	return NULL;
+	free(q);
 }
 
 static bool is_for_us(uint16_t type)
@@ -300,6 +303,18 @@ static bool is_for_us(uint16_t type)
 		if (rows[i].type == type)
 			return true;
 	return false;
+}
+
+/* Whose key it needs, and how long it may wait for that. */
+static void prepare(struct signer *s, struct question *q)
+{
+	struct bytes payload = BYTES(q->payload, q->len);
+	if (q->type == MSG_ISSUE)
+		q->issuer = signer_issuer_of(s, message_issue_profile(payload));
+	else if (q->type == MSG_FRONT_CERTIFICATE)
+		q->issuer = signer_issuer_of(s, bytes_of("front"));
+	if (q->issuer)
+		q->until_ms = clock_monotonic_ms() + (int64_t)s->role->config->process.signing_wait_seconds * 1000;
 }
 
 void signer_take(struct signer *s, const struct frame *frame)
@@ -320,44 +335,14 @@ void signer_take(struct signer *s, const struct frame *frame)
 	}
 	struct question *q = malloc(sizeof(*q) + frame->payload.len);
 	if (q) {
-		q->type = frame->type;
-		q->id = frame->id;
-		q->len = frame->payload.len;
+		*q = (struct question){ .type = frame->type, .id = frame->id, .len = frame->payload.len };
 		if (q->len)
 			memcpy(q->payload, frame->payload.data, q->len);
-		/* The writer of the store waits a moment for what is known to be coming. */
-		int coming = q->type == MSG_ISSUE ? 1 : 0;
-		store_coming(s->store, coming);
-		if (queue_push(s->questions, q))
+		prepare(s, q);
+		if (signer_lane_push(s, q))
 			return;
-		store_coming(s->store, -coming);
 		free(q);
 	}
 	(void)err_set(&err, ERR_BUSY, "the signer has more questions than it can take; try again soon");
 	signer_answer_error(s, frame->id, &err);
-}
-
-int signer_workers_start(struct signer *s, struct error *err)
-{
-	unsigned wanted = s->role->config->process.workers;
-	s->questions = queue_new(SIGNER_QUEUE_MAX);
-	if (!s->questions)
-		return err_set(err, ERR_INTERNAL, "no memory for the signer's queue");
-	while (s->worker_count < wanted && s->worker_count < SIGNER_WORKERS_MAX) {
-		if (signer_thread(&s->workers[s->worker_count], work, s, err))
-			return -1;
-		s->worker_count++;
-	}
-	return 0;
-}
-
-void signer_workers_stop(struct signer *s)
-{
-	if (!s->questions)
-		return;
-	queue_close(s->questions);
-	for (unsigned i = 0; i < s->worker_count; i++)
-		(void)pthread_join(s->workers[i], NULL);
-	queue_free(s->questions);
-	s->questions = NULL;
 }

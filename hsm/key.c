@@ -7,7 +7,6 @@
 #include "hsm/spki.h"
 
 #define ATTRIBUTE_MAX 1024 /* octets of a public attribute: a modulus of 8192 bits */
-#define SIGNATURE_MAX 1024
 
 /* ---- types ---- */
 
@@ -65,40 +64,47 @@ static int find_by_uri(struct hsm_token *t, const struct hsm_uri *uri, CK_OBJECT
 }
 
 /* A public attribute of the object; none where the object has it not. */
-static struct bytes read_public(struct hsm_key *k, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, struct buf *out)
+static struct bytes read_public(struct hsm_token *t, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, struct buf *out)
 {
 	struct error ignored = ERR_INIT; /* hsm_spki_from_attributes says what is missing */
-	(void)hsm_object_bytes(k->token, object, type, ATTRIBUTE_MAX, out, &ignored);
+	(void)hsm_object_bytes(t, object, type, ATTRIBUTE_MAX, out, &ignored);
 	return buf_bytes(out);
 }
 
-static int spki_of(struct hsm_key *k, CK_OBJECT_HANDLE object, CK_KEY_TYPE type, struct error *err)
+struct public_half {
+	enum hsm_key_type type;
+	struct buf spki;
+};
+
+static int public_half_of(struct hsm_token *t, CK_OBJECT_HANDLE object, CK_KEY_TYPE type, struct public_half *out,
+			  struct error *err)
 {
 	auto_buf first = BUF_INIT, second = BUF_INIT;
 	struct hsm_public_attributes a = { .type = type };
 	if (type == CKK_RSA) {
-		a.modulus = read_public(k, object, CKA_MODULUS, &first);
-		a.exponent = read_public(k, object, CKA_PUBLIC_EXPONENT, &second);
+		a.modulus = read_public(t, object, CKA_MODULUS, &first);
+		a.exponent = read_public(t, object, CKA_PUBLIC_EXPONENT, &second);
 	} else {
-		a.ec_params = read_public(k, object, CKA_EC_PARAMS, &first);
-		a.ec_point = read_public(k, object, CKA_EC_POINT, &second);
+		a.ec_params = read_public(t, object, CKA_EC_PARAMS, &first);
+		a.ec_point = read_public(t, object, CKA_EC_POINT, &second);
 	}
-	return hsm_spki_from_attributes(&a, &k->type, &k->spki, err);
+	return hsm_spki_from_attributes(&a, &out->type, &out->spki, err);
 }
 
 /* From the public key object of the same id, or else from the private object itself. */
-static int read_spki(struct hsm_key *k, CK_OBJECT_HANDLE private_object, struct error *err)
+static int read_public_half(struct hsm_token *t, CK_OBJECT_HANDLE private_object, struct bytes id,
+			    struct public_half *out, struct error *err)
 {
 	CK_KEY_TYPE type;
-	if (hsm_object_number(k->token, private_object, CKA_KEY_TYPE, &type, err))
+	if (hsm_object_number(t, private_object, CKA_KEY_TYPE, &type, err))
 		return -1;
 	CK_OBJECT_HANDLE public_objects[2];
-	int found = find_by_id(k->token, CKO_PUBLIC_KEY, buf_bytes(&k->id), public_objects, err);
+	int found = find_by_id(t, CKO_PUBLIC_KEY, id, public_objects, err);
 	if (found < 0)
 		return -1;
 	if (found > 1)
 		return err_set(err, ERR_CONFIG, "several public keys in the token have the CKA_ID of this key");
-	return spki_of(k, found == 1 ? public_objects[0] : private_object, type, err);
+	return public_half_of(t, found == 1 ? public_objects[0] : private_object, type, out, err);
 }
 
 /* ---- the struct ---- */
@@ -129,7 +135,13 @@ static int read_names(struct hsm_key *k, CK_OBJECT_HANDLE object, struct error *
 
 static int fill(struct hsm_key *k, CK_OBJECT_HANDLE object, struct error *err)
 {
-	if (read_names(k, object, err) || read_spki(k, object, err))
+	struct public_half half = { .spki = BUF_INIT };
+	if (read_names(k, object, err))
+		return -1;
+	int read = read_public_half(k->token, object, buf_bytes(&k->id), &half, err);
+	k->type = half.type;
+	k->spki = half.spki;
+	if (read)
 		return -1;
 	if (hsm_object_flag(k->token, object, CKA_SIGN) == 0)
 		return err_set(err, ERR_CONFIG, "the key %s may not sign (CKA_SIGN is false)", k->uri);
@@ -150,6 +162,10 @@ struct hsm_key *hsm_key_new(struct hsm_token *t, CK_OBJECT_HANDLE object, struct
 	k->generation = atomic_load(&t->generation);
 	k->object = object;
 	pthread_mutex_init(&k->lock, NULL);
+	pthread_mutex_lock(&t->keys_lock);
+	k->next = t->keys;
+	t->keys = k;
+	pthread_mutex_unlock(&t->keys_lock);
 	if (fill(k, object, err)) {
 		hsm_key_free(k);
 		return NULL;
@@ -220,6 +236,12 @@ void hsm_key_free(struct hsm_key *k)
 {
 	if (!k)
 		return;
+	pthread_mutex_lock(&k->token->keys_lock);
+	struct hsm_key **at = &k->token->keys;
+	while (*at != k)
+		at = &(*at)->next;
+	*at = k->next;
+	pthread_mutex_unlock(&k->token->keys_lock);
 	pthread_mutex_destroy(&k->lock);
 	buf_free(&k->id);
 	buf_free(&k->spki);
@@ -252,122 +274,82 @@ struct hsm_token *hsm_key_token(const struct hsm_key *k)
 	return k->token;
 }
 
-/* ---- signing ---- */
+/* ---- finding again ---- */
 
-/* Handles end with a login, or when the token was away. One thread looks for the key; those
- * that come with the same stale handle take what it found. */
-static int find_again(struct hsm_key *k, CK_OBJECT_HANDLE stale, struct error *err)
+/* The object that is the key now, held against what it was. 1: it is; 0: there is none, or
+ * another; -1: the token fails. */
+static int find_same(struct hsm_key *k, CK_OBJECT_HANDLE *object, struct error *err)
 {
 	struct hsm_token *t = k->token;
 	CK_OBJECT_HANDLE objects[2];
-	pthread_mutex_lock(&k->lock);
-	unsigned generation = atomic_load(&t->generation);
-	bool found = atomic_load(&k->object) != stale && atomic_load(&k->generation) == generation;
-	if (!found) {
-		int count = find_by_id(t, CKO_PRIVATE_KEY, buf_bytes(&k->id), objects, err);
-		found = count == 1;
-		if (count == 0)
-			(void)err_set(err, ERR_TOKEN_UNAVAILABLE, "token %s has the key %s no more", t->name.token,
-				      k->uri);
-		else if (count > 1)
-			(void)err_set(err, ERR_TOKEN_UNAVAILABLE, "token %s has several keys of the id of %s",
-				      t->name.token, k->uri);
-		if (found) {
-			atomic_store(&k->object, objects[0]);
-			atomic_store(&k->generation, generation);
-			log_info("token key found again", KV("key", k->uri));
-		}
-	}
-	pthread_mutex_unlock(&k->lock);
-	return found ? 0 : -1;
-}
-
-struct request {
-	CK_MECHANISM mechanism;
-	struct bytes input;
-	uint8_t signature[SIGNATURE_MAX];
-	CK_ULONG signature_len;
-	CK_OBJECT_HANDLE object; /* that was tried */
-	const char *call;        /* that gave rv */
-	CK_RV rv;
-};
-
-static CK_RV sign_with(struct hsm_token *t, CK_SESSION_HANDLE session, struct request *r)
-{
-	r->signature_len = sizeof(r->signature);
-	r->call = "C_SignInit";
-	CK_RV rv = p11_call(t->fn, C_SignInit, session, &r->mechanism, r->object);
-	if (rv != CKR_OK)
-		return rv;
-	r->call = "C_Sign";
-	rv = p11_call(t->fn, C_Sign, session, (CK_BYTE_PTR)(uintptr_t)r->input.data, r->input.len, r->signature,
-		      &r->signature_len);
-	return rv == CKR_OK && r->signature_len > sizeof(r->signature) ? CKR_GENERAL_ERROR : rv;
-}
-
-/* A C_SignInit that was refused for its arguments or its key leaves nothing open in the session. */
-static bool is_broken(const struct request *r)
-{
-	enum hsm_ckr_class class = hsm_ckr_class(r->rv);
-	if (class == HSM_CKR_OK)
-		return false;
-	return strcmp(r->call, "C_SignInit") != 0 || (class != HSM_CKR_ARGUMENT && class != HSM_CKR_HANDLE);
-}
-
-/* One try, inside the module's gate: while it is held the token's handles stay what they are. */
-static int try_to_sign(struct hsm_key *k, struct request *r, struct error *err)
-{
-	struct hsm_token *t = k->token;
-	CK_SESSION_HANDLE session;
-	r->rv = CKR_KEY_HANDLE_INVALID;
-	r->call = "C_SignInit";
-	r->object = CK_INVALID_HANDLE;
-	if (atomic_load(&k->generation) != atomic_load(&t->generation))
+	auto_buf spki = BUF_INIT;
+	int count = find_by_id(t, CKO_PRIVATE_KEY, buf_bytes(&k->id), objects, err);
+	if (count < 0)
+		return -1;
+	if (count != 1) {
+		(void)err_set(err, ERR_TOKEN_UNAVAILABLE,
+			      count ? "token %s has several keys of the id of %s" : "token %s has the key %s no more",
+			      t->name.token, k->uri);
 		return 0;
-	r->object = atomic_load(&k->object);
-	if (hsm_pool_take(&t->pool, &session, err))
-		return -1;
-	r->rv = sign_with(t, session, r);
-	hsm_pool_give(&t->pool, session, is_broken(r));
-	return 0;
+	}
+	struct public_half half = { .spki = BUF_INIT };
+	int read = read_public_half(t, objects[0], buf_bytes(&k->id), &half, err);
+	spki = half.spki;
+	if (read)
+		return err->code == ERR_TOKEN_UNAVAILABLE ? -1 : 0;
+	if (half.type != k->type || !bytes_equal(buf_bytes(&spki), buf_bytes(&k->spki))) {
+		(void)err_set(err, ERR_TOKEN_UNAVAILABLE, "token %s has another key in the place of %s", t->name.token,
+			      k->uri);
+		return 0;
+	}
+	*object = objects[0];
+	return 1;
 }
 
-static int enter_and_try(struct hsm_key *k, struct request *r, struct error *err)
+/* With the key's lock. As find_same. */
+static int renew(struct hsm_key *k, struct error *err)
 {
-	pthread_rwlock_rdlock(&k->token->module->gate);
-	int tried = try_to_sign(k, r, err);
-	pthread_rwlock_unlock(&k->token->module->gate);
-	if (tried)
-		hsm_token_saw(k->token, CKR_SESSION_HANDLE_INVALID);
-	return tried;
+	unsigned generation = atomic_load(&k->token->generation);
+	CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
+	int found = find_same(k, &object, err);
+	if (found < 0)
+		return -1;
+	atomic_store(&k->object, object);
+	atomic_store(&k->generation, generation);
+	if (found)
+		log_info("token key found again", KV("key", k->uri));
+	else
+		log_err(LOG_LEVEL_ERROR, "token key lost", err);
+	return found;
 }
 
-int hsm_key_sign_raw(struct hsm_key *k, unsigned long mechanism, const void *parameter, size_t parameter_len,
-		     struct bytes input, struct buf *signature, struct error *err)
+int hsm_key_find_again(struct hsm_key *k, CK_OBJECT_HANDLE stale, struct error *err)
 {
-	struct hsm_token *t = k->token;
-	struct request r;
-	r.mechanism = (CK_MECHANISM){ mechanism, (void *)(uintptr_t)parameter, parameter_len };
-	r.input = input;
-	if (hsm_token_ready(t, err) || enter_and_try(k, &r, err))
-		return -1;
-	if (hsm_ckr_class(r.rv) == HSM_CKR_HANDLE) {
-		struct error missing = ERR_INIT;
-		if (find_again(k, r.object, &missing)) {
-			hsm_token_saw(t, r.rv);
-			*err = missing;
-			return -1;
-		}
-		if (enter_and_try(k, &r, err))
-			return -1;
+	pthread_mutex_lock(&k->lock);
+	bool fresh = atomic_load(&k->object) != stale && atomic_load(&k->object) != CK_INVALID_HANDLE &&
+		     atomic_load(&k->generation) == atomic_load(&k->token->generation);
+	int found = fresh ? 1 : renew(k, err);
+	pthread_mutex_unlock(&k->lock);
+	return found == 1 ? 0 : -1;
+}
+
+int hsm_keys_find_again(struct hsm_token *t, struct error *err)
+{
+	int missing = 0;
+	pthread_mutex_lock(&t->keys_lock);
+	for (struct hsm_key *k = t->keys; k && missing >= 0; k = k->next) {
+		pthread_mutex_lock(&k->lock);
+		bool fresh = atomic_load(&k->object) != CK_INVALID_HANDLE &&
+			     atomic_load(&k->generation) == atomic_load(&t->generation);
+		int found = k->id.len == 0 || fresh ? 1 : renew(k, err);
+		pthread_mutex_unlock(&k->lock);
+		missing = found < 0 ? -1 : missing + !found;
 	}
-	hsm_token_saw(t, r.rv);
-	if (r.rv != CKR_OK) {
-		(void)hsm_ckr_error(err, r.call, r.rv);
-		return err_wrap(err, ERR_TOKEN_UNAVAILABLE, "token %s does not sign: %s (0x%lx) to %s", t->name.token,
-				hsm_ckr_name(r.rv), r.rv, r.call);
-	}
-	atomic_fetch_add_explicit(&t->signatures, 1, memory_order_relaxed);
-	buf_add(signature, r.signature, r.signature_len);
-	return signature->failed ? err_set(err, ERR_INTERNAL, "no memory for a signature") : 0;
+	pthread_mutex_unlock(&t->keys_lock);
+	return missing;
+}
+
+bool hsm_key_is_there(const struct hsm_key *k)
+{
+	return atomic_load(&k->object) != CK_INVALID_HANDLE;
 }

@@ -47,10 +47,16 @@ struct bytes hsm_key_id(const struct hsm_key *k);   /* CKA_ID, borrowed */
 const char *hsm_key_uri(const struct hsm_key *k);
 struct hsm_token *hsm_key_token(const struct hsm_key *k);
 
+/* False from when the token came back without it, or with another key in its place. Any thread. */
+bool hsm_key_is_there(const struct hsm_key *k);
+
 /* One raw signature by the token (C_SignInit, C_Sign) on a session of the pool: mechanism and
  * its parameter as PKCS#11 wants them, input as the mechanism wants it, output as the token
- * gives it (ECDSA: r||s). For the provider and the benchmark; everyone else signs through EVP.
- * ERR_TOKEN_UNAVAILABLE with the CK_RV's name in the message. Any thread. */
+ * gives it (ECDSA: r||s). Tried once more where another session, the key's new handle or a new
+ * login may help, and the token certainly did not sign. For the provider and the benchmark;
+ * everyone else signs through EVP. ERR_TOKEN_UNAVAILABLE: C_Sign was never called, nothing is
+ * signed. ERR_SIGNATURE_UNCERTAIN: it was called and failed; the token may have signed. Both have
+ * the CK_RV's name in the message. Any thread. */
 int hsm_key_sign_raw(struct hsm_key *k, unsigned long mechanism, const void *parameter, size_t parameter_len,
 		     struct bytes input, struct buf *signature, struct error *err);
 

@@ -95,7 +95,7 @@ static int generate(struct generation *g, struct error *err)
 		rv = generate_pair(g, hsm_ec_params_edwards_name());
 	if (rv == CKR_OK)
 		return 0;
-	hsm_token_saw(g->token, rv);
+	hsm_token_saw(g->token, "C_GenerateKeyPair", rv);
 	(void)hsm_ckr_error(err, "C_GenerateKeyPair", rv);
 	return err_wrap(err, ERR_TOKEN_UNAVAILABLE, "token %s does not generate a key of type %s: %s",
 			hsm_token_label(g->token), hsm_key_type_name(g->type), hsm_ckr_name(rv));

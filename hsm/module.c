@@ -119,31 +119,102 @@ void hsm_module_remove(struct hsm_module *m, const struct hsm_token *t)
 	pthread_mutex_unlock(&m->lock);
 }
 
-/* Inside the gate, and with the list locked. */
-static int restart(struct hsm_module *m, struct error *err)
+/* ---- restarting ---- */
+
+static bool is_well(struct hsm_token *t)
+{
+	enum hsm_token_state state = hsm_token_state(t);
+	return state != HSM_TOKEN_DOWN && state != HSM_TOKEN_PIN_REFUSED;
+}
+
+/* With the list locked: the tokens that a restart would disturb, by their places. */
+static size_t count_well(const struct hsm_module *m, bool well[HSM_TOKENS_MAX])
+{
+	size_t count = 0;
+	for (size_t i = 0; i < m->token_count; i++) {
+		well[i] = is_well(m->tokens[i]);
+		count += well[i];
+	}
+	return count;
+}
+
+/* A drain that waits for a call which does not return would keep all others waiting with it. */
+static bool has_slow_call(const struct hsm_module *m, int64_t now_ms)
 {
 	for (size_t i = 0; i < m->token_count; i++) {
-		if (hsm_token_state(m->tokens[i]) != HSM_TOKEN_DOWN)
-			return err_set(err, ERR_TOKEN_UNAVAILABLE, "the module is in use by token %s",
-				       hsm_token_label(m->tokens[i]));
+		int64_t oldest_ms = hsm_token_oldest_call_ms(m->tokens[i]);
+		if (oldest_ms != INT64_MAX && now_ms - oldest_ms > HSM_RESTART_WAIT_MS / 4)
+			return true;
 	}
+	return false;
+}
+
+/* With the list locked. Tokens that are up are drained seldom, and more and more so. */
+static int may_restart(struct hsm_module *m, size_t well, struct error *err)
+{
+	int64_t now_ms = clock_monotonic_ms();
+	if (well == 0) {
+		m->drains = 0;
+		return 0;
+	}
+	int64_t pause_ms = (int64_t)HSM_DRAIN_FIRST_MS << (m->drains < 6 ? m->drains : 6);
+	if (pause_ms > HSM_DRAIN_MOST_MS)
+		pause_ms = HSM_DRAIN_MOST_MS;
+	if (now_ms - m->drained_ms > (int64_t)2 * HSM_DRAIN_MOST_MS) {
+		m->drains = 0;
+		m->drained_ms = now_ms; /* the first second is for what passes by itself */
+	}
+	if (m->drain_hurts || now_ms - m->drained_ms < pause_ms || has_slow_call(m, now_ms))
+		return err_set(err, ERR_TOKEN_UNAVAILABLE, "the module is in use by %zu other tokens", well);
+	m->drained_ms = now_ms;
+	m->drains++;
+	return 0;
+}
+
+/* Inside the gate, and with the list locked. */
+static int restart(struct hsm_module *m, const bool well[HSM_TOKENS_MAX], struct error *err)
+{
+	atomic_fetch_add(&m->restarts, 1);
 	(void)p11_call(m->fn, C_Finalize, NULL); /* it may have failed to initialize the last time */
 	CK_RV rv = initialize(m);
-	if (rv != CKR_OK)
-		return hsm_ckr_error(err, "C_Initialize", rv);
-	for (size_t i = 0; i < m->token_count; i++)
+	size_t lost = 0, away = 0;
+	for (size_t i = 0; i < m->token_count; i++) {
 		hsm_token_reopen(m->tokens[i]);
-	return 0;
+		away += hsm_token_state(m->tokens[i]) == HSM_TOKEN_DOWN;
+		lost += well[i] && !is_well(m->tokens[i]);
+	}
+	if (lost)
+		log_error("a restart of the module took tokens that were up", KV("path", m->path),
+			  KV_INT("tokens", lost));
+	m->drain_hurts = lost > 0;
+	if (away == 0) {
+		m->drains = 0;
+		m->drained_ms = 0;
+	}
+	if (rv == CKR_OK)
+		return 0;
+	(void)hsm_ckr_error(err, "C_Initialize", rv);
+	return err_wrap(err, ERR_TOKEN_UNAVAILABLE, "the PKCS#11 module %s cannot be initialized: %s", m->path,
+			hsm_ckr_name(rv));
 }
 
 int hsm_module_restart(struct hsm_module *m, struct error *err)
 {
+	bool well[HSM_TOKENS_MAX] = { false };
+	pthread_mutex_lock(&m->lock);
+	int result = may_restart(m, count_well(m, well), err);
+	pthread_mutex_unlock(&m->lock);
+	if (result)
+		return -1;
 	struct timespec until = wait_until(clock_monotonic_ms() + HSM_RESTART_WAIT_MS);
 	if (pthread_rwlock_clockwrlock(&m->gate, CLOCK_MONOTONIC, &until) != 0)
 		return err_set(err, ERR_TOKEN_UNAVAILABLE, "a call into the module %s does not return", m->path);
+	atomic_store(&m->since_ms, clock_monotonic_ms());
 	pthread_mutex_lock(&m->lock);
-	int restarted = restart(m, err);
+	(void)count_well(m, well); /* as they are now that nobody is inside */
+	result = restart(m, well, err);
 	pthread_mutex_unlock(&m->lock);
+	atomic_store(&m->since_ms, 0);
 	pthread_rwlock_unlock(&m->gate);
-	return restarted;
+	return result;
 }

@@ -35,45 +35,75 @@ struct hsm_module {
 	/* Held for reading by whoever is inside the module, for writing by a restart. Taken after a
 	 * token's lock, never twice by one thread. */
 	pthread_rwlock_t gate;
-	pthread_mutex_t lock; /* guards the list */
+	pthread_mutex_t lock; /* guards everything below */
 	struct hsm_token *tokens[HSM_TOKENS_MAX];
 	size_t token_count;
+	unsigned drains;    /* restarts for which tokens that were up had to wait, since the last cure */
+	int64_t drained_ms; /* the last one */
+	bool drain_hurts;   /* after one, a token that had been up did not come back at once */
+	_Atomic uint64_t restarts;
+	_Atomic int64_t since_ms; /* a restart is under way since then, or 0 */
 };
 
-/* C_Finalize and C_Initialize, then hsm_token_reopen for each token: the one cure where a
- * module does not see that its token came back. It ends every session and login of the module,
- * so only where all of its tokens are down; otherwise, or when someone stays inside for more
- * than HSM_RESTART_WAIT_MS, ERR_TOKEN_UNAVAILABLE and nothing was done. */
+/* C_Finalize and C_Initialize, then hsm_token_reopen for each token: the hardest cure, for a
+ * module that does not see that its token came back. It ends every session and login of the
+ * module. So where another token is up it happens seldom: that token is drained first (who signs
+ * ends, who comes waits: HSM_RESTART_WAIT_MS at most), at 1, 2, 4 ... 60 s from time to time, and
+ * not at all once it took longer than that to be up again. ERR_TOKEN_UNAVAILABLE where nothing was
+ * done, or the module does not initialize. */
 int hsm_module_restart(struct hsm_module *m, struct error *err);
 #define HSM_RESTART_WAIT_MS 1000
+#define HSM_DRAIN_FIRST_MS 1000
+#define HSM_DRAIN_MOST_MS 60000
 /* ERR_CONFIG past HSM_TOKENS_MAX. */
 int hsm_module_add(struct hsm_module *m, struct hsm_token *t, struct error *err);
 void hsm_module_remove(struct hsm_module *m, const struct hsm_token *t);
 
 /* ---- session.c: sessions for signing ---- */
+struct hsm_lease {
+	CK_SESSION_HANDLE session; /* CK_INVALID_HANDLE while it is being opened */
+	int64_t since_ms;          /* CLOCK_MONOTONIC, as every time here */
+};
+
 struct hsm_pool {
 	CK_FUNCTION_LIST_PTR fn;
 	CK_SLOT_ID slot;
 	pthread_mutex_t lock; /* guards everything below */
 	pthread_cond_t freed;
-	CK_SESSION_HANDLE *idle, *broken; /* room for max each */
+	CK_SESSION_HANDLE *idle, *broken; /* room for `wanted` each */
 	size_t idle_count, broken_count;
-	size_t open; /* idle, broken, and lent */
+	struct hsm_lease *leases; /* those in use, the same room */
 	size_t lent;
-	size_t max;
+	size_t open;        /* idle, broken, and lent */
+	size_t max, wanted; /* the token may have fewer than are wanted: then max is less for a while */
+	int64_t limited_ms;
 };
 
 #define HSM_POOL_WAIT_MS 2000
+#define HSM_POOL_LIMIT_MS 10000 /* after which it is tried again whether the token has more */
 
 int hsm_pool_init(struct hsm_pool *pool, CK_FUNCTION_LIST_PTR fn, CK_SLOT_ID slot, size_t max, struct error *err);
 void hsm_pool_close(struct hsm_pool *pool); /* nothing may be lent */
 /* The module has ended all sessions, none of them lent: the pool begins anew. */
 void hsm_pool_forget(struct hsm_pool *pool, CK_SLOT_ID slot);
-/* Lends a session to the calling thread; waits at most HSM_POOL_WAIT_MS. ERR_TOKEN_UNAVAILABLE. */
-int hsm_pool_take(struct hsm_pool *pool, CK_SESSION_HANDLE *session, struct error *err);
+/* The idle sessions are of no further use: closed as broken ones are, and replaced. */
+void hsm_pool_retire(struct hsm_pool *pool);
+/* C_CloseAllSessions where none is lent: the pool begins anew, and the login is gone. False where one is. */
+bool hsm_pool_end_all(struct hsm_pool *pool);
+/* Lends a session to the calling thread; waits at most HSM_POOL_WAIT_MS. CKR_OK, or what the token
+ * answered, with err: CKR_SESSION_COUNT also where all were in use for that long. */
+CK_RV hsm_pool_take(struct hsm_pool *pool, CK_SESSION_HANDLE *session, struct error *err);
 /* Gives it back. A broken one (it saw an error that may have left an operation open in it, or
  * is dead) is closed once no other session is in use, and replaced. */
 void hsm_pool_give(struct hsm_pool *pool, CK_SESSION_HANDLE session, bool broken);
+/* How many are in use; since when the one that is so for longest (INT64_MAX: none is). */
+size_t hsm_pool_lent(struct hsm_pool *pool);
+int64_t hsm_pool_oldest_ms(struct hsm_pool *pool);
+bool hsm_pool_is_empty(struct hsm_pool *pool); /* it has no session, in use or not */
+/* An operation in each idle session that makes nothing, so that the token does not drop it. The
+ * answer of one that failed, or CKR_OK. */
+CK_RV hsm_pool_touch(struct hsm_pool *pool);
+CK_RV hsm_session_touch(CK_FUNCTION_LIST_PTR fn, CK_SESSION_HANDLE session);
 
 /* ---- token.c ---- */
 struct hsm_token {
@@ -81,30 +111,65 @@ struct hsm_token {
 	CK_FUNCTION_LIST_PTR fn; /* the module's */
 	CK_SLOT_ID slot;         /* guarded, as is anchor, by lock and the module's gate */
 	struct hsm_uri name;     /* token, manufacturer, serial, model: the head of its keys' URIs */
-	struct secret *pin;      /* or NULL */
+	struct secret *pin;      /* or NULL; guarded by lock */
 	pthread_mutex_t lock;    /* guards what is done with the anchor session, and pin_refused */
 	CK_SESSION_HANDLE anchor;
+	_Atomic int64_t anchor_since_ms; /* it is in use since then, or 0 */
 	bool pin_refused;
+	int64_t touched_ms; /* the last keep-alive; guarded by lock */
 	struct hsm_pool pool;
-	atomic_int state; /* enum hsm_token_state */
-	_Atomic int64_t probed_ms;
+	struct hsm_token_care care;
+
+	pthread_mutex_t keys_lock; /* guards the list */
+	struct hsm_key *keys;
 	atomic_uint generation; /* of handles: one more with each reopening */
-	_Atomic uint64_t signatures;
+
+	pthread_mutex_t state_lock; /* guards changes of state, why and since_ms */
+	atomic_int state;           /* enum hsm_token_state */
+	char why[160];              /* it is not up */
+	int64_t since_ms;
+	_Atomic int64_t failed_ms; /* the last call that failed */
+	atomic_uint failures;      /* since the last signature */
+	atomic_uint cures;         /* recoveries since the last signature: each goes further than the one before */
+	_Atomic int64_t probed_ms;
+	_Atomic uint64_t signatures, retries, refusals;
+	_Atomic uint64_t entered[HSM_TOKEN_STATES];
 };
 
-/* After a call that used the token: success makes it up. A failure that is the token's asks
- * the token how it is: degraded where it answers, down where not. */
-void hsm_token_saw(struct hsm_token *t, CK_RV rv);
-/* Before signing: a token that is down is not asked by each who comes, but looked at every
- * HSM_LOOK_MS by one of them. ERR_TOKEN_UNAVAILABLE where it is down. */
-int hsm_token_ready(struct hsm_token *t, struct error *err);
-#define HSM_LOOK_MS 500
+/* The slots of a module whose tokens can be seen. Inside the gate. */
+int hsm_token_choose(struct hsm_module *m, const struct hsm_uri *uri, struct hsm_token_info *chosen, struct error *err);
 /* The anchor session and its lock, for what is not signing. */
 void hsm_token_lock(struct hsm_token *t);
 void hsm_token_unlock(struct hsm_token *t);
+int hsm_token_open_anchor(struct hsm_token *t, struct error *err);
+
+/* ---- token_state.c ---- */
+void hsm_token_set_state(struct hsm_token *t, enum hsm_token_state to, const char *why);
+/* After a call that used the token: a signature makes it up. What fails with more than a bad
+ * argument makes it degraded, and down after HSM_FAILURES_MAX in a row or where the answer
+ * leaves no doubt; who cares for it is told. */
+void hsm_token_saw(struct hsm_token *t, const char *call, CK_RV rv);
+#define HSM_FAILURES_MAX 3
+/* Before signing. ERR_TOKEN_UNAVAILABLE where the token is not up or degraded. Where nobody cares
+ * for the token it is looked at every HSM_LOOK_MS by one of those who come. */
+int hsm_token_ready(struct hsm_token *t, struct error *err);
+#define HSM_LOOK_MS 500
+
+/* Since when the longest call into the token, or a restart of its module, goes on; INT64_MAX: none does. */
+int64_t hsm_token_oldest_call_ms(struct hsm_token *t);
+
+/* ---- recover.c ---- */
+/* Under the lock. One try with a PIN, once it was refused; none where the token says that its
+ * PIN is locked, or allows one more try alone. ERR_PIN_REFUSED, ERR_TOKEN_UNAVAILABLE. */
+int hsm_token_login(struct hsm_token *t, struct error *err);
+/* The login was found gone while signing. 0 where it is there again. */
+int hsm_token_login_again(struct hsm_token *t, struct error *err);
 /* For hsm_module_restart, inside the gate: looks for the token's slot, opens the anchor
- * session, logs in. Keys are found again when they are next used. */
+ * session, logs in; then it is recovering, and its keys are found again by hsm_token_probe. */
 void hsm_token_reopen(struct hsm_token *t);
+#define HSM_DEGRADED_MS 10000 /* without a failure, and it is up again without a signature */
+#define HSM_BACKOFF_MOST_MS 500
+#define HSM_LOOK_UP_MS 10000 /* between looks at a token that is up */
 
 /* ---- object.c: looking at objects, all through the anchor session ---- */
 /* Handles of at most max objects that match; returns how many match (at most max), or -1. */
@@ -124,6 +189,7 @@ void hsm_object_destroy(struct hsm_token *t, CK_OBJECT_HANDLE object);
 /* ---- key.c ---- */
 struct hsm_key {
 	struct hsm_token *token;
+	struct hsm_key *next; /* of the token's; guarded by its keys_lock */
 	enum hsm_key_type type;
 	struct buf id, spki;
 	char *uri;
@@ -136,5 +202,12 @@ struct hsm_key {
 struct hsm_key *hsm_key_new(struct hsm_token *t, CK_OBJECT_HANDLE object, struct error *err);
 /* Destroys the token's private and public objects of this CKA_ID. */
 int hsm_key_destroy_objects(struct hsm_token *t, struct bytes id, struct error *err);
+/* Handles end with a login, or when the token was away: looks for the key by its CKA_ID, and holds
+ * what it finds against the public key that it had. Of several threads with the same stale handle
+ * one looks. ERR_TOKEN_UNAVAILABLE. */
+int hsm_key_find_again(struct hsm_key *k, CK_OBJECT_HANDLE stale, struct error *err);
+/* All keys of the token, after a recovery. How many are there no more, or are others; -1 where the
+ * token fails. */
+int hsm_keys_find_again(struct hsm_token *t, struct error *err);
 
 #endif

@@ -144,7 +144,7 @@ static int sign_pkcs1(struct hsm_key *k, const struct hsm_digest *d, struct byte
 static int add_ecdsa(struct bytes raw, size_t order, struct buf *signature, struct error *err)
 {
 	if (raw.len != 2 * order)
-		return err_set(err, ERR_TOKEN_UNAVAILABLE, "the token gave an ECDSA signature of %zu octets, not %zu",
+		return err_set(err, ERR_SIGNATURE_UNCERTAIN, "the token gave an ECDSA signature of %zu octets, not %zu",
 			       raw.len, 2 * order);
 	size_t mark = der_mark(signature);
 	der_add_unsigned(signature, BYTES(raw.data, order));

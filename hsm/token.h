@@ -11,11 +11,13 @@
  * the life of the struct; each signing thread has a session of its own from the pool,
  * kept for the life of the login: sessions are not closed while others sign.
  *
- * A token that is down is looked at by hsm_token_probe, and by signers at most every
- * 500 ms; meanwhile signing fails at once. When it does not answer and every other token
- * of its module is down too, the module is finalized and initialized anew (some modules see
- * only then that a token came back); then slot, login, sessions and keys are found again.
- * The structs stay valid throughout.
+ * A token that fails heals by itself, and the structs stay valid throughout. What a failure
+ * means is one table (hsm/ckr.h); what is done goes from gentle to hard: another session, the
+ * key found again by its CKA_ID and held against its public key, a new login, new sessions,
+ * and last the module finalized and initialized anew. Somebody has to care for it: the running
+ * signer has a thread for each token that calls hsm_token_probe and rests hsm_token_rest_ms
+ * (hsm_token_care). Where nobody does, as in the tools and the loadable provider, those who
+ * sign look after it, every 500 ms at most.
  */
 #ifndef CHANCERY_HSM_TOKEN_H
 #define CHANCERY_HSM_TOKEN_H
@@ -55,19 +57,61 @@ struct hsm_token *hsm_token_open(struct hsm_module *m, const char *uri, const st
 /* All keys of it must be freed before. */
 void hsm_token_close(struct hsm_token *t);
 
-enum hsm_token_state { HSM_TOKEN_UP, HSM_TOKEN_DEGRADED, HSM_TOKEN_DOWN, HSM_TOKEN_RECOVERING, HSM_TOKEN_PIN_REFUSED };
-/* What the last calls showed: up until a call failed with more than a bad argument; then
- * degraded where the token still answers, down where not; pin-refused for good once it has
- * refused the PIN. Recovering is for a supervisor to say. Any thread. */
+enum hsm_token_state {
+	HSM_TOKEN_UP,
+	HSM_TOKEN_DEGRADED,   /* the last call failed, though the token answers; requests go on */
+	HSM_TOKEN_DOWN,       /* it does not answer, does not sign, or a call does not return */
+	HSM_TOKEN_RECOVERING, /* it is there again: sessions, login and keys are being renewed */
+	HSM_TOKEN_PIN_REFUSED /* nothing is tried until there is another PIN, or somebody asks for it */
+};
+#define HSM_TOKEN_STATES 5
 enum hsm_token_state hsm_token_state(struct hsm_token *t);
 const char *hsm_token_state_name(enum hsm_token_state s); /* "up", "degraded", "down", ... */
 const char *hsm_token_label(const struct hsm_token *t);   /* borrowed */
-/* C_Sign calls that succeeded since open. Any thread. */
+
+/* Counted since it was opened. Any thread; never waits for the token. */
+struct hsm_token_facts {
+	enum hsm_token_state state;
+	char why[160];                      /* it is not up; "" where it is */
+	int64_t since_ms;                   /* of the state, CLOCK_MONOTONIC */
+	size_t busy;                        /* sessions in use at this moment */
+	uint64_t signatures;                /* C_Sign calls that succeeded */
+	uint64_t retries;                   /* signatures that needed a second try */
+	uint64_t refusals;                  /* of the PIN */
+	uint64_t restarts;                  /* of its module */
+	uint64_t entered[HSM_TOKEN_STATES]; /* transitions into each state */
+};
+void hsm_token_facts(struct hsm_token *t, struct hsm_token_facts *out);
 uint64_t hsm_token_signatures(struct hsm_token *t);
-/* Asks the token whether it is there (C_GetTokenInfo, C_GetSessionInfo), logs in again where the
- * login was lost, restarts the module where all its tokens are down; updates the state. 0 where
- * the token is there. ERR_TOKEN_UNAVAILABLE, ERR_PIN_REFUSED. Any thread; may take a second. */
+size_t hsm_token_busy(struct hsm_token *t);
+
+/* ---- caring for it ---- */
+
+struct hsm_token_care {
+	unsigned keep_alive_ms; /* an operation in each idle session at this interval; 0: none */
+	/* Told of each change of state and each failure, by whichever thread saw it. Must not block, nor
+	 * call anything of hsm/. */
+	void (*changed)(void *arg);
+	/* Told when the PIN was refused, before anyone could try again: to write it down. May block, must
+	 * not call anything of hsm/. */
+	void (*pin_refused)(void *arg);
+	void *arg;
+};
+/* From here on the caller cares for it. Before any thread signs; care is copied. */
+void hsm_token_care(struct hsm_token *t, const struct hsm_token_care *care);
+
+/* One round: asks the token whether it is there (C_GetTokenInfo, C_GetSessionInfo), and goes on
+ * from gentle to hard until it is up, or nothing more helps now. 0 where the token is there.
+ * ERR_TOKEN_UNAVAILABLE, ERR_PIN_REFUSED. One thread at a time; takes as long as the module does. */
 int hsm_token_probe(struct hsm_token *t, struct error *err);
+/* How long to rest until the next round: seconds where it is up, else growing to 500 ms, with jitter. */
+int64_t hsm_token_rest_ms(struct hsm_token *t);
+/* Marks it as down where a call into it has not returned for limit_ms. True where it is so. Any
+ * thread; never waits for the token. */
+bool hsm_token_watch(struct hsm_token *t, int64_t limit_ms);
+/* Another PIN (copied), or the same once more because a person asks for it: the next round tries
+ * it. ERR_INTERNAL. Waits while the token is in a call. */
+int hsm_token_set_pin(struct hsm_token *t, const struct secret *pin, struct error *err);
 
 CLEANUP_POINTER(hsm_module, struct hsm_module, hsm_module_close)
 CLEANUP_POINTER(hsm_token, struct hsm_token, hsm_token_close)

@@ -26,10 +26,12 @@ static json_t *tokens_json(const struct message_health *health)
 {
 	json_t *list = json_array();
 	for (uint32_t i = 0; i < health->token_count; i++)
-		(void)json_array_append_new(list,
-					    json_pack("{s:o, s:o, s:I}", "name", json_text(health->tokens[i].name),
-						      "state", json_text(health->tokens[i].state), "signatures",
-						      (json_int_t)health->tokens[i].signatures));
+		(void)json_array_append_new(list, json_pack("{s:o, s:o, s:o, s:I, s:I}", "name",
+							    json_text(health->tokens[i].name), "state",
+							    json_text(health->tokens[i].state), "why",
+							    json_text(health->tokens[i].why), "seconds",
+							    (json_int_t)health->tokens[i].since_s, "signatures",
+							    (json_int_t)health->tokens[i].signatures));
 	return list;
 }
 
@@ -161,6 +163,11 @@ static void add_tokens(struct buf *out, const struct message_health *health)
 		if (!bytes_are(health->tokens[i].state, "offline"))
 			buf_printf(out, "chancery_token_up{token=\"%.*s\"} %d\n", (int)health->tokens[i].name.len,
 				   (const char *)health->tokens[i].name.data, bytes_are(health->tokens[i].state, "up"));
+	add_type(out, bytes_of("chancery_token_state"));
+	for (uint32_t i = 0; i < health->token_count; i++)
+		buf_printf(out, "chancery_token_state{token=\"%.*s\",state=\"%.*s\"} 1\n",
+			   (int)health->tokens[i].name.len, (const char *)health->tokens[i].name.data,
+			   (int)health->tokens[i].state.len, (const char *)health->tokens[i].state.data);
 	add_type(out, bytes_of("chancery_token_signatures_total"));
 	for (uint32_t i = 0; i < health->token_count; i++)
 		buf_printf(out, "chancery_token_signatures_total{token=\"%.*s\"} %llu\n",

@@ -22,7 +22,7 @@ static enum err_code ask(struct fixture *f)
 
 static struct hsm_token *token(struct fixture *f)
 {
-	return atomic_load(&ca_issuer_find(f->ca, bytes_of("issuing-1"))->token->token);
+	return atomic_load(&ca_issuer_find(f->ca, bytes_of("issuing-1"))->seats[0].token->token);
 }
 
 static void a_token_that_went_away_and_came_back_signs_again(void)

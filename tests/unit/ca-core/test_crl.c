@@ -121,7 +121,7 @@ static void the_check_finds_a_missing_entry_and_a_wrong_signature(void)
 	uint64_t entries;
 	fixture_open(&f);
 	struct ca_crl_plan plan = { .info = &issuing(&f)->info,
-				    .signer = atomic_load(&issuing(&f)->signer),
+				    .signer = atomic_load(&issuing(&f)->seats[0].signer),
 				    .number = 5,
 				    .this_update_s = 1700000000,
 				    .next_update_s = 1700003600,

@@ -264,7 +264,7 @@ static void a_dry_run_decides_and_signs_nothing(void)
 	const struct ca_actor alice = fixture_actor("alice", ROLE_REQUESTER);
 	struct message_issue m = fixture_request("www.alice.test", &spki);
 	m.dry_run = true;
-	struct hsm_token *token = atomic_load(&ca_issuer_find(f.ca, bytes_of("issuing-1"))->token->token);
+	struct hsm_token *token = atomic_load(&ca_issuer_find(f.ca, bytes_of("issuing-1"))->seats[0].token->token);
 	uint64_t before = hsm_token_signatures(token);
 	CHECK_INT(refused(&f, &alice, &m), ERR_NONE);
 	CHECK_INT(hsm_token_signatures(token), before);
@@ -283,7 +283,7 @@ static void past_its_deadline_nothing_is_signed(void)
 	const struct ca_actor alice = fixture_actor("alice", ROLE_REQUESTER);
 	struct message_issue m = fixture_request("www.alice.test", &spki);
 	m.deadline_ms = clock_monotonic_ms() - 1;
-	struct hsm_token *token = atomic_load(&ca_issuer_find(f.ca, bytes_of("issuing-1"))->token->token);
+	struct hsm_token *token = atomic_load(&ca_issuer_find(f.ca, bytes_of("issuing-1"))->seats[0].token->token);
 	uint64_t before = hsm_token_signatures(token);
 	CHECK_INT(refused(&f, &alice, &m), ERR_BUSY);
 	CHECK_INT(hsm_token_signatures(token), before);

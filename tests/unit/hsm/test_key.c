@@ -167,7 +167,7 @@ static void replaces_a_session_that_saw_an_error(void)
 	bent.list.C_Sign = sign_fails;
 	answer = CKR_DEVICE_ERROR;
 	times = 1; /* SoftHSM2's session is left with an operation that is open */
-	CHECK_FAILS(sign(k, &err) == -1, &err, ERR_TOKEN_UNAVAILABLE);
+	CHECK_FAILS(sign(k, &err) == -1, &err, ERR_SIGNATURE_UNCERTAIN);
 	CHECK(strstr(err.message, "CKR_DEVICE_ERROR") != NULL && strstr(err.message, "C_Sign") != NULL);
 	CHECK_INT(hsm_token_state(f.token), HSM_TOKEN_DEGRADED);
 	CHECK_OK(sign(k, &err) == 0, &err);

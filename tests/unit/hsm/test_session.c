@@ -36,7 +36,7 @@ static void lends_the_session_that_was_used_last(void)
 	struct fixture f = open_bent(100);
 	CK_SESSION_HANDLE session;
 	for (int i = 0; i < 50; i++) {
-		CHECK_OK(hsm_pool_take(&f.token->pool, &session, &err) == 0, &err);
+		CHECK_OK(hsm_pool_take(&f.token->pool, &session, &err) == CKR_OK, &err);
 		hsm_pool_give(&f.token->pool, session, false);
 	}
 	CHECK_INT(opened, 1);
@@ -49,8 +49,8 @@ static void closes_broken_sessions_only_when_none_is_in_use(void)
 	struct fixture f = open_bent(100);
 	struct hsm_pool *pool = &f.token->pool;
 	CK_SESSION_HANDLE first, second;
-	CHECK_OK(hsm_pool_take(pool, &first, &err) == 0, &err);
-	CHECK_OK(hsm_pool_take(pool, &second, &err) == 0, &err);
+	CHECK_OK(hsm_pool_take(pool, &first, &err) == CKR_OK, &err);
+	CHECK_OK(hsm_pool_take(pool, &second, &err) == CKR_OK, &err);
 	hsm_pool_give(pool, first, true);
 	CHECK_INT(closed, 0);
 	hsm_pool_give(pool, second, false);
@@ -65,14 +65,14 @@ static void makes_do_with_the_sessions_that_the_token_has(void)
 	struct fixture f = open_bent(1);
 	struct hsm_pool *pool = &f.token->pool;
 	CK_SESSION_HANDLE session, none;
-	CHECK_OK(hsm_pool_take(pool, &session, &err) == 0, &err);
+	CHECK_OK(hsm_pool_take(pool, &session, &err) == CKR_OK, &err);
 	int64_t begun = clock_monotonic_ms();
-	CHECK_FAILS(hsm_pool_take(pool, &none, &err) == -1, &err, ERR_TOKEN_UNAVAILABLE);
+	CHECK_FAILS(hsm_pool_take(pool, &none, &err) != CKR_OK, &err, ERR_TOKEN_UNAVAILABLE);
 	int64_t waited = clock_monotonic_ms() - begun;
 	CHECK(waited >= HSM_POOL_WAIT_MS && waited < HSM_POOL_WAIT_MS + 1000);
 	CHECK_INT(pool->max, 1);
 	hsm_pool_give(pool, session, false);
-	CHECK_OK(hsm_pool_take(pool, &session, &err) == 0, &err);
+	CHECK_OK(hsm_pool_take(pool, &session, &err) == CKR_OK, &err);
 	hsm_pool_give(pool, session, false);
 	fixture_close(&f);
 }
@@ -83,7 +83,7 @@ static void fails_at_once_when_there_is_no_session_at_all(void)
 	struct fixture f = open_bent(0);
 	CK_SESSION_HANDLE none;
 	int64_t begun = clock_monotonic_ms();
-	CHECK_FAILS(hsm_pool_take(&f.token->pool, &none, &err) == -1, &err, ERR_TOKEN_UNAVAILABLE);
+	CHECK_FAILS(hsm_pool_take(&f.token->pool, &none, &err) != CKR_OK, &err, ERR_TOKEN_UNAVAILABLE);
 	CHECK(clock_monotonic_ms() - begun < HSM_POOL_WAIT_MS);
 	CHECK_INT(f.token->pool.open, 0);
 	fixture_close(&f);

@@ -108,9 +108,9 @@ static void refuses_signatures_of_an_impossible_length(void)
 	auto_buf signature = BUF_INIT;
 	fixture_bend(f.module, f.token);
 	bent.list.C_Sign = sign_short;
-	CHECK_FAILS(hsm_sign(s, bytes_of("message"), &signature, &err) == -1, &err, ERR_TOKEN_UNAVAILABLE);
+	CHECK_FAILS(hsm_sign(s, bytes_of("message"), &signature, &err) == -1, &err, ERR_SIGNATURE_UNCERTAIN);
 	bent.list.C_Sign = sign_too_long;
-	CHECK_FAILS(hsm_sign(s, bytes_of("message"), &signature, &err) == -1, &err, ERR_TOKEN_UNAVAILABLE);
+	CHECK_FAILS(hsm_sign(s, bytes_of("message"), &signature, &err) == -1, &err, ERR_SIGNATURE_UNCERTAIN);
 	hsm_signer_free(s);
 	hsm_key_free(k);
 	fixture_close(&f);

@@ -1,0 +1,309 @@
+/* The tokens of the CA: opened when they are there, their keys found and held against the certificates. */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "ca-core/ca_private.h"
+#include "ca-core/lint.h"
+#include "hsm/uri.h"
+
+struct ca_token *ca_token_find(struct ca *ca, struct bytes name)
+{
+	for (size_t i = 0; i < ca->token_count; i++)
+		if (bytes_are(name, ca->tokens[i].config->name))
+			return &ca->tokens[i];
+	return NULL;
+}
+
+static void say(const char *what, const char *name, const struct error *err)
+{
+	log_warn(what, KV("name", name), KV("error", err_class(err->code)->slug), KV("message", err->message),
+		 KV("causes", err->causes));
+}
+
+/* ---- opening ---- */
+
+/* With the module's lock. */
+static bool open_module(struct ca_module *m)
+{
+	struct error err = ERR_INIT;
+	if (m->module)
+		return true;
+	m->module = hsm_module_open(m->path, &err);
+	if (!m->module && !m->said)
+		say("module unavailable", m->path, &err);
+	m->said = m->module == NULL;
+	return m->module != NULL;
+}
+
+/* With the module's lock. A module lists its tokens when it is initialized: one that shows none of ours is loaded
+ * anew the next time. */
+static void close_module_without_tokens(struct ca *ca, struct ca_module *m)
+{
+	for (size_t i = 0; i < ca->token_count; i++)
+		if (ca->tokens[i].module == m && atomic_load(&ca->tokens[i].token))
+			return;
+	hsm_module_cleanup(&m->module);
+	m->module = NULL;
+}
+
+static void token_changed(void *arg)
+{
+	const struct ca_token *t = arg;
+	t->ca->on_token_changed(t->ca->on_token_changed_arg);
+}
+
+/* While the token holds the PIN that it refused, nobody else changes ours. */
+static void token_refused(void *arg)
+{
+	struct ca_token *t = arg;
+	struct error err = ERR_INIT;
+	(void)pthread_mutex_lock(&t->lock);
+	if (ca_pin_record_refusal(t->ca, t->config->name, t->pin, &err))
+		log_err(LOG_LEVEL_ERROR, "refused PIN not recorded: another start of the signer would try it again",
+			&err);
+	(void)pthread_mutex_unlock(&t->lock);
+}
+
+/* With the locks of the token and its module. */
+static struct hsm_token *open_token(struct ca *ca, struct ca_token *t, struct error *err)
+{
+	const struct ca_config_token *config = t->config;
+	int known = t->asked ? 0 : ca_pin_was_refused(ca, config->name, t->pin, err);
+	if (known) {
+		if (known > 0)
+			(void)err_set(
+				err, ERR_PIN_REFUSED,
+				"token %s refused this PIN before; it is not tried again until there is another, or "
+				"`chancery token pin retry %s` asks for it",
+				config->name, config->name);
+		return NULL;
+	}
+	struct hsm_token *opened = hsm_token_open(t->module->module, config->uri, t->pin, config->sessions, err);
+	struct error recording = ERR_INIT;
+	t->asked = false;
+	if (!opened && err->code == ERR_PIN_REFUSED && ca_pin_record_refusal(ca, config->name, t->pin, &recording))
+		log_err(LOG_LEVEL_ERROR, "refused PIN not recorded: another start of the signer would try it again",
+			&recording);
+	if (!opened)
+		return NULL;
+	const struct hsm_token_care care = { .keep_alive_ms = config->keep_alive_seconds * 1000,
+					     .changed = ca->on_token_changed ? token_changed : NULL,
+					     .pin_refused = token_refused,
+					     .arg = t };
+	hsm_token_care(opened, &care);
+	return opened;
+}
+
+static bool attach_token(struct ca *ca, struct ca_token *t)
+{
+	struct error err = ERR_INIT;
+	if (atomic_load(&t->token))
+		return true;
+	if (atomic_load(&t->pin_refused))
+		return false;
+	struct hsm_token *opened = NULL;
+	(void)pthread_mutex_lock(&t->module->lock);
+	(void)pthread_mutex_lock(&t->lock);
+	if (open_module(t->module)) {
+		opened = open_token(ca, t, &err);
+		atomic_store(&t->token, opened);
+		/* Tried again it would burn the token's PIN counter. */
+		atomic_store(&t->pin_refused, err.code == ERR_PIN_REFUSED);
+		if (!opened && !t->said)
+			say(t->pin_refused ? "token refused the PIN" : "token unavailable", t->config->name, &err);
+		t->said = !opened;
+		close_module_without_tokens(ca, t->module);
+	}
+	(void)pthread_mutex_unlock(&t->lock);
+	(void)pthread_mutex_unlock(&t->module->lock);
+	if (opened)
+		log_info("token attached", KV("token", t->config->name));
+	return opened != NULL;
+}
+
+int ca_token_set_pin(struct ca_token *t, const struct secret *pin, struct error *err)
+{
+	if (!t->ours)
+		return err_set(err, ERR_CONFLICT, "the server does not log in to token %s", t->config->name);
+	struct secret *copy = secret_new(secret_bytes(pin), err);
+	if (!copy)
+		return -1;
+	(void)pthread_mutex_lock(&t->lock);
+	secret_free(t->pin);
+	t->pin = copy;
+	t->asked = true;
+	t->said = false;
+	atomic_store(&t->pin_refused, false);
+	struct hsm_token *opened = atomic_load(&t->token);
+	(void)pthread_mutex_unlock(&t->lock);
+	/* Behind the lock: the token may be writing down a refusal, for which it needs that. */
+	return opened ? hsm_token_set_pin(opened, pin, err) : 0;
+}
+
+/* ---- keys ---- */
+
+struct hsm_key *ca_key_in_token(struct ca_token *token, const char *uri, bool generate, enum hsm_key_type type,
+				struct error *err)
+{
+	struct hsm_token *open = token ? atomic_load(&token->token) : NULL;
+	if (!open) {
+		(void)err_set(err, ERR_TOKEN_UNAVAILABLE, "the token of key %s is not there", uri);
+		return NULL;
+	}
+	struct hsm_key *key = hsm_key_find(open, uri, err);
+	if (key || !generate || err->code != ERR_NOT_FOUND)
+		return key;
+	struct hsm_uri parsed;
+	if (hsm_uri_parse(uri, &parsed, err))
+		return NULL;
+	if (!(parsed.parts & HSM_URI_OBJECT)) {
+		(void)err_set(err, ERR_CONFIG, "the key %s cannot be made: its URI names no object", uri);
+		return NULL;
+	}
+	return hsm_key_generate(open, type, parsed.object, err);
+}
+
+/* Finds the key, holds it against the certificate's, readies the signer. */
+static int attach_key(struct ca *ca, struct ca_token *token, const char *uri, struct bytes spki, struct hsm_key **key,
+		      _Atomic(struct hsm_signer *) *signer, struct error *err)
+{
+	struct hsm_key *found = ca_key_in_token(token, uri, false, HSM_EC_P256, err);
+	if (!found)
+		return -1;
+	if (!bytes_equal(hsm_key_spki(found), spki)) {
+		hsm_key_free(found);
+		return err_set(err, ERR_CONFIG, "the key %s in token %s is not the one in the certificate", uri,
+			       token->config->name);
+	}
+	struct hsm_signer *made = hsm_signer_new(ca->provider, found, err);
+	if (!made) {
+		hsm_key_free(found);
+		return -1;
+	}
+	*key = found;
+	atomic_store_explicit(signer, made, memory_order_release);
+	return 0;
+}
+
+static bool attach_seat(struct ca *ca, struct ca_issuer *issuer, struct ca_seat *seat)
+{
+	struct error err = ERR_INIT;
+	if (!issuer->certified || atomic_load(&seat->signer))
+		return true;
+	if (attach_key(ca, seat->token, issuer->config->key, buf_bytes(&issuer->info.spki), &seat->key, &seat->signer,
+		       &err) == 0)
+		return true;
+	if (!seat->said)
+		say("issuer's key unavailable", issuer->config->name, &err);
+	seat->said = true;
+	return false;
+}
+
+static bool attach_audit(struct ca *ca)
+{
+	struct error err = ERR_INIT;
+	struct ca_audit_key *a = &ca->audit;
+	if (!a->certificate.len || atomic_load(&a->signer))
+		return true;
+	struct ca_certificate_facts facts;
+	if (ca_certificate_read(buf_bytes(&a->certificate), &facts, &err) == 0 &&
+	    attach_key(ca, a->token, ca->config->audit.key, facts.spki, &a->key, &a->signer, &err) == 0)
+		return true;
+	if (!a->said)
+		say("audit key unavailable", ca->config->audit.key, &err);
+	a->said = true;
+	return false;
+}
+
+bool ca_attach_token(struct ca *ca, struct ca_token *t)
+{
+	if (!t->ours)
+		return true;
+	if (!attach_token(ca, t))
+		return false;
+	bool all = true;
+	for (size_t i = 0; i < ca->issuer_count; i++)
+		for (size_t n = 0; n < ca->issuers[i].seat_count; n++)
+			if (ca->issuers[i].seats[n].token == t)
+				all = attach_seat(ca, &ca->issuers[i], &ca->issuers[i].seats[n]) && all;
+	if (ca->audit.token == t)
+		all = attach_audit(ca) && all;
+	return all;
+}
+
+bool ca_attach(struct ca *ca)
+{
+	bool all = true;
+	for (size_t i = 0; i < ca->token_count; i++)
+		all = ca_attach_token(ca, &ca->tokens[i]) && all;
+	return all;
+}
+
+/* ---- asking ---- */
+
+const char *ca_token_state(struct ca_token *t)
+{
+	struct hsm_token *open = atomic_load(&t->token);
+	if (open)
+		return hsm_token_state_name(hsm_token_state(open));
+	return !t->ours                       ? "offline"
+	       : atomic_load(&t->pin_refused) ? hsm_token_state_name(HSM_TOKEN_PIN_REFUSED)
+					      : hsm_token_state_name(HSM_TOKEN_DOWN);
+}
+
+int ca_seat_rank(const struct ca_seat *seat)
+{
+	struct hsm_token *open = atomic_load(&seat->token->token);
+	if (!open || !atomic_load_explicit(&seat->signer, memory_order_acquire) || !hsm_key_is_there(seat->key))
+		return 0;
+	enum hsm_token_state state = hsm_token_state(open);
+	return state == HSM_TOKEN_UP ? 2 : state == HSM_TOKEN_DEGRADED ? 1 : 0;
+}
+
+static size_t busy(const struct ca_seat *seat)
+{
+	struct hsm_token *open = atomic_load(&seat->token->token);
+	return open ? hsm_token_busy(open) : 0;
+}
+
+static int say_why(const struct ca_issuer *issuer, struct error *err)
+{
+	const char *name = issuer->config->name;
+	if (!issuer->certified)
+		return err_set(err, ERR_TOKEN_UNAVAILABLE, "issuer %s has no certificate in this store", name);
+	if (issuer->seat_count == 0)
+		return err_set(err, ERR_TOKEN_UNAVAILABLE, "the key of issuer %s is not here", name);
+	struct ca_token *token = issuer->seats[0].token;
+	const char *state = ca_token_state(token);
+	if (strcmp(state, "up") == 0 || strcmp(state, "degraded") == 0)
+		return err_set(err, ERR_TOKEN_UNAVAILABLE, "the key of issuer %s is not in its token %s", name,
+			       token->config->name);
+	return err_set(err, ERR_TOKEN_UNAVAILABLE, "the key of issuer %s is not available: its token %s is %s", name,
+		       token->config->name, state);
+}
+
+struct ca_seat *ca_issuer_seat(struct ca_issuer *issuer, const struct ca_token *prefer, struct error *err)
+{
+	struct ca_seat *best = NULL;
+	int best_rank = 0;
+	for (size_t i = 0; issuer->certified && i < issuer->seat_count; i++) {
+		struct ca_seat *seat = &issuer->seats[i];
+		int rank = ca_seat_rank(seat);
+		bool better = rank > best_rank;
+		if (rank && rank == best_rank && best->token != prefer)
+			better = seat->token == prefer || busy(seat) < busy(best);
+		if (better) {
+			best = seat;
+			best_rank = rank;
+		}
+	}
+	if (!best)
+		(void)say_why(issuer, err);
+	return best;
+}
+
+struct hsm_signer *ca_issuer_signer(struct ca_issuer *issuer, struct error *err)
+{
+	struct ca_seat *seat = ca_issuer_seat(issuer, NULL, err);
+	return seat ? atomic_load_explicit(&seat->signer, memory_order_acquire) : NULL;
+}
