@@ -135,13 +135,13 @@ void signer_wait_for_token(struct signer *s, const struct ca_issuer *issuer)
 
 static void time_is_over(struct signer *s, struct question *q)
 {
-	struct error err = ERR_INIT;
-	if (!ca_issuer_signer(q->issuer, &err))
-		(void)err_wrap(&err, ERR_TOKEN_UNAVAILABLE, "%s; nothing was signed within %u s", err.message,
-			       s->role->config->process.signing_wait_seconds);
+	struct error err = ERR_INIT, why = ERR_INIT;
+	unsigned seconds = s->role->config->process.signing_wait_seconds;
+	if (!ca_issuer_signer(q->issuer, &why))
+		(void)err_set(&err, ERR_TOKEN_UNAVAILABLE, "%s; it was waited for %u s", why.message, seconds);
 	else
 		(void)err_set(&err, ERR_TOKEN_UNAVAILABLE, "the token of issuer %s did not sign within %u s",
-			      q->issuer->config->name, s->role->config->process.signing_wait_seconds);
+			      q->issuer->config->name, seconds);
 	if (q->type == MSG_ISSUE)
 		atomic_fetch_add(&s->ca->counters.refused[ERR_TOKEN_UNAVAILABLE], 1);
 	signer_answer_error(s, q->id, &err);

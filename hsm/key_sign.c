@@ -100,7 +100,8 @@ static int mend(struct hsm_key *k, const struct request *r, struct error *err)
 		return -1;
 	switch (hsm_ckr_class(r->rv)) {
 	case HSM_CKR_HANDLE:
-		return hsm_key_find_again(k, r->object, err);
+		/* Handles end with the login, and without it the key cannot even be seen. */
+		return hsm_token_login_again(k->token, err) ? -1 : hsm_key_find_again(k, r->object, err);
 	case HSM_CKR_LOGIN:
 		return hsm_token_login_again(k->token, err);
 	case HSM_CKR_RETRY:

@@ -320,5 +320,5 @@ def unknown_attributes_are_refused(token):
 def a_refused_pin_is_tried_once(token):
     wrong = token.write("wrong-pin", "000000")
     said = token.refuses(token.uri("ec", pin=f"file:{wrong}"), "refused the PIN (CKR_PIN_INCORRECT)")
-    equal(said.count("CKR_PIN_INCORRECT"), said.count("refused the PIN") + said.count("to=pin-refused"), "tries")
+    equal(said.count("to=pin-refused"), 1, "tries")
     token.openssl("storeutl", "-noout", token.uri("ec"))

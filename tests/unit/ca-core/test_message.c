@@ -105,9 +105,9 @@ static void what_admins_ask_reads_back_and_refuses_every_truncation(void)
 	ROUND_TRIP(audit_entries, .count = 1, .rows = { { 1, { 2 }, TEXT("{}") } }, .more = true);
 	ROUND_TRIP(crl_now, .session = 0, .issuer = TEXT("root-1"));
 	ROUND_TRIP(crl_made, .number = 1, .entries = 2, .this_update_s = 3, .next_update_s = 4);
-	ROUND_TRIP(health, .ready = true, .tokens = { { TEXT("issuing"), TEXT("down"), TEXT("gone"), 9, 5 } }, .token_count = 1,
-		   .store_state = TEXT("ok"), .certificates = 6, .warnings = { TEXT("w") }, .warning_count = 1,
-		   .counters = { { TEXT("c"), 7 } }, .counter_count = 1);
+	ROUND_TRIP(health, .ready = true, .tokens = { { TEXT("issuing"), TEXT("down"), TEXT("gone"), 9, 5 } },
+		   .token_count = 1, .store_state = TEXT("ok"), .certificates = 6, .warnings = { TEXT("w") },
+		   .warning_count = 1, .counters = { { TEXT("c"), 7 } }, .counter_count = 1);
 	ROUND_TRIP(token_pin, .name = TEXT("issuing"), .pin = TEXT("1234"));
 	ROUND_TRIP(identity_add, .name = TEXT("alice"), .roles = 1, .profile = TEXT("client"), .days = 9,
 		   .spki = TEXT("spki"), .force = true);

@@ -1,5 +1,7 @@
 #include "hsm/ckr.h"
 
+#include "base/bytes.h"
+#include "base/file.h"
 #include "tests/unit/unit.h"
 
 static void only_pin_answers_are_pin_refused(void)
@@ -37,8 +39,29 @@ static void stale_handles_are_told_from_dead_sessions(void)
 	CHECK_INT(hsm_ckr_class(CKR_MECHANISM_INVALID), HSM_CKR_ARGUMENT);
 }
 
+/* docs/token-answers.md is the same table for people. */
+static void every_row_stands_in_the_document(void)
+{
+	struct error err = ERR_INIT;
+	auto_buf text = BUF_INIT;
+	CHECK_OK(file_read("docs/token-answers.md", 1 << 20, &text, &err) == 0, &err);
+	const struct hsm_ckr *row;
+	size_t count = 0;
+	for (size_t i = 0; (row = hsm_ckr_row(i)); i++, count++) {
+		auto_buf line = BUF_INIT;
+		const char *signed_ = row->rv == CKR_OK ? "yes" : row->perhaps_signed ? "perhaps" : "no";
+		buf_printf(&line, "\n| %s | %s | %s | %s |\n", row->name, hsm_ckr_class_name(row->class), signed_,
+			   row->why);
+		const char *found = strstr(buf_text(&text), buf_text(&line));
+		CHECK_TEXT(found ? "" : "(not in docs/token-answers.md)", found ? "" : buf_text(&line));
+		CHECK(hsm_ckr(row->rv) == row);
+	}
+	CHECK(count > 90);
+}
+
 SUITE(ckr)
 {
+	TEST(every_row_stands_in_the_document);
 	TEST(only_pin_answers_are_pin_refused);
 	TEST(message_names_call_and_answer);
 	TEST(unknown_answers_are_the_tokens_failure);
