@@ -1,6 +1,7 @@
 /* ca_found(): a new CA's keys, certificates and first lists, each through the same line as any other. */
 #include <stdio.h>
 
+#include "base/der.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -48,6 +49,30 @@ static int subject_of(const char *organization, const char *name, struct buf *ou
 	subject.values[CA_ATTR_ORGANIZATION] = organization[0] ? organization : NULL;
 	subject.values[CA_ATTR_COMMON_NAME] = common_name;
 	return ca_subject_encode(&subject, out, err);
+}
+
+/* O of a root that is there already: issuers that come later bear the same. */
+static void organization_of_root(struct ca *ca, struct buf *out)
+{
+	static const uint8_t organization[] = { 0x55, 0x04, 0x0a }; /* 2.5.4.10 */
+	for (size_t i = 0; i < ca->issuer_count; i++) {
+		const struct ca_issuer *root = &ca->issuers[i];
+		if (root->config->parent[0] || !root->certified)
+			continue;
+		struct der outer = der_of(buf_bytes(&root->info.subject)), rdns;
+		der_enter(&outer, DER_SEQUENCE, &rdns);
+		while (rdns.left.len && !rdns.failed) {
+			struct der rdn, pair;
+			struct bytes value, whole;
+			der_enter(&rdns, DER_SET, &rdn);
+			der_enter(&rdn, DER_SEQUENCE, &pair);
+			struct bytes oid = der_oid(&pair);
+			int tag = der_any(&pair, &value, &whole);
+			if (!pair.failed && bytes_equal(oid, BYTES(organization, sizeof(organization))) &&
+			    ca_subject_value_utf8(tag, value, out) == 0)
+				return;
+		}
+	}
 }
 
 /* The configuration's first profile of a kind. */
@@ -209,7 +234,12 @@ int ca_found(const struct ca_foundation *in, struct error *err)
 					    .pins = in->pins,
 					    .published = in->published };
 	CLEANUP(close_ca) struct ca *ca = ca_open(&options, err);
+	auto_buf known = BUF_INIT;
 	const char *organization = in->organization ? in->organization : "";
+	if (ca && !organization[0]) {
+		organization_of_root(ca, &known);
+		organization = buf_text(&known);
+	}
 	if (!ca || found_issuers(ca, organization, err) || found_audit(ca, organization, err) || found_lists(ca, err) ||
 	    ca_audit_sign_head(ca, false, err) || ca_publish_all(ca, err))
 		return -1;

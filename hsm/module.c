@@ -149,25 +149,29 @@ static bool has_slow_call(const struct hsm_module *m, int64_t now_ms)
 	return false;
 }
 
-/* With the list locked. Tokens that are up are drained seldom, and more and more so. */
-static int may_restart(struct hsm_module *m, size_t well, struct error *err)
+/* With the list locked. */
+static int64_t drain_pause_ms(const struct hsm_module *m, int64_t down_ms)
 {
-	int64_t now_ms = clock_monotonic_ms();
-	if (well == 0) {
-		m->drains = 0;
+	int64_t pause_ms = HSM_DRAIN_LEAST_MS;
+	if (down_ms / 30 > pause_ms)
+		pause_ms = down_ms / 30 < 10000 ? down_ms / 30 : 10000;
+	if (100 * m->drain_took_ms > pause_ms)
+		pause_ms = 100 * m->drain_took_ms;
+	return pause_ms < HSM_DRAIN_MOST_MS ? pause_ms : HSM_DRAIN_MOST_MS;
+}
+
+/* With the list locked. */
+static int may_restart(struct hsm_module *m, size_t well, int64_t down_ms, struct error *err)
+{
+	int64_t now_ms = clock_monotonic_ms(), pause_ms = drain_pause_ms(m, down_ms);
+	if (well == 0)
 		return 0;
-	}
-	int64_t pause_ms = (int64_t)HSM_DRAIN_FIRST_MS << (m->drains < 6 ? m->drains : 6);
-	if (pause_ms > HSM_DRAIN_MOST_MS)
-		pause_ms = HSM_DRAIN_MOST_MS;
-	if (now_ms - m->drained_ms > (int64_t)2 * HSM_DRAIN_MOST_MS) {
-		m->drains = 0;
-		m->drained_ms = now_ms; /* the first second is for what passes by itself */
-	}
+	/* At first the pause is for what passes by itself. */
+	if (m->drained_ms == 0 || now_ms - m->drained_ms > 2 * HSM_DRAIN_MOST_MS)
+		m->drained_ms = now_ms;
 	if (m->drain_hurts || now_ms - m->drained_ms < pause_ms || has_slow_call(m, now_ms))
 		return err_set(err, ERR_TOKEN_UNAVAILABLE, "the module is in use by %zu other tokens", well);
 	m->drained_ms = now_ms;
-	m->drains++;
 	return 0;
 }
 
@@ -177,20 +181,15 @@ static int restart(struct hsm_module *m, const bool well[HSM_TOKENS_MAX], struct
 	atomic_fetch_add(&m->restarts, 1);
 	(void)p11_call(m->fn, C_Finalize, NULL); /* it may have failed to initialize the last time */
 	CK_RV rv = initialize(m);
-	size_t lost = 0, away = 0;
+	size_t lost = 0;
 	for (size_t i = 0; i < m->token_count; i++) {
 		hsm_token_reopen(m->tokens[i]);
-		away += hsm_token_state(m->tokens[i]) == HSM_TOKEN_DOWN;
 		lost += well[i] && !is_well(m->tokens[i]);
 	}
 	if (lost)
 		log_error("a restart of the module took tokens that were up", KV("path", m->path),
 			  KV_INT("tokens", lost));
 	m->drain_hurts = lost > 0;
-	if (away == 0) {
-		m->drains = 0;
-		m->drained_ms = 0;
-	}
 	if (rv == CKR_OK)
 		return 0;
 	(void)hsm_ckr_error(err, "C_Initialize", rv);
@@ -198,21 +197,23 @@ static int restart(struct hsm_module *m, const bool well[HSM_TOKENS_MAX], struct
 			hsm_ckr_name(rv));
 }
 
-int hsm_module_restart(struct hsm_module *m, struct error *err)
+int hsm_module_restart(struct hsm_module *m, int64_t down_ms, struct error *err)
 {
 	bool well[HSM_TOKENS_MAX] = { false };
 	pthread_mutex_lock(&m->lock);
-	int result = may_restart(m, count_well(m, well), err);
+	int result = may_restart(m, count_well(m, well), down_ms, err);
 	pthread_mutex_unlock(&m->lock);
 	if (result)
 		return -1;
-	struct timespec until = wait_until(clock_monotonic_ms() + HSM_RESTART_WAIT_MS);
+	int64_t begun_ms = clock_monotonic_ms();
+	struct timespec until = wait_until(begun_ms + HSM_RESTART_WAIT_MS);
 	if (pthread_rwlock_clockwrlock(&m->gate, CLOCK_MONOTONIC, &until) != 0)
 		return err_set(err, ERR_TOKEN_UNAVAILABLE, "a call into the module %s does not return", m->path);
 	atomic_store(&m->since_ms, clock_monotonic_ms());
 	pthread_mutex_lock(&m->lock);
 	(void)count_well(m, well); /* as they are now that nobody is inside */
 	result = restart(m, well, err);
+	m->drain_took_ms = clock_monotonic_ms() - begun_ms;
 	pthread_mutex_unlock(&m->lock);
 	atomic_store(&m->since_ms, 0);
 	pthread_rwlock_unlock(&m->gate);

@@ -38,23 +38,24 @@ struct hsm_module {
 	pthread_mutex_t lock; /* guards everything below */
 	struct hsm_token *tokens[HSM_TOKENS_MAX];
 	size_t token_count;
-	unsigned drains;    /* restarts for which tokens that were up had to wait, since the last cure */
-	int64_t drained_ms; /* the last one */
-	bool drain_hurts;   /* after one, a token that had been up did not come back at once */
+	int64_t drained_ms; /* the last restart for which tokens that were up had to wait; or one was first wished for */
+	int64_t drain_took_ms;
+	bool drain_hurts; /* after one, a token that had been up did not come back at once */
 	_Atomic uint64_t restarts;
 	_Atomic int64_t since_ms; /* a restart is under way since then, or 0 */
 };
 
 /* C_Finalize and C_Initialize, then hsm_token_reopen for each token: the hardest cure, for a
  * module that does not see that its token came back. It ends every session and login of the
- * module. So where another token is up it happens seldom: that token is drained first (who signs
- * ends, who comes waits: HSM_RESTART_WAIT_MS at most), at 1, 2, 4 ... 60 s from time to time, and
- * not at all once it took longer than that to be up again. ERR_TOKEN_UNAVAILABLE where nothing was
+ * module. So where another token is up, that one is drained first (who signs ends, who comes waits:
+ * HSM_RESTART_WAIT_MS at most), and it happens seldom: at most once in a second, in a thirtieth of
+ * down_ms (how long the sick one is down), and in a hundred times of what the last drain took; and
+ * not again once a token that was up did not come back. ERR_TOKEN_UNAVAILABLE where nothing was
  * done, or the module does not initialize. */
-int hsm_module_restart(struct hsm_module *m, struct error *err);
+int hsm_module_restart(struct hsm_module *m, int64_t down_ms, struct error *err);
 #define HSM_RESTART_WAIT_MS 1000
-#define HSM_DRAIN_FIRST_MS 1000
-#define HSM_DRAIN_MOST_MS 60000
+#define HSM_DRAIN_LEAST_MS 1000
+#define HSM_DRAIN_MOST_MS 600000
 /* ERR_CONFIG past HSM_TOKENS_MAX. */
 int hsm_module_add(struct hsm_module *m, struct hsm_token *t, struct error *err);
 void hsm_module_remove(struct hsm_module *m, const struct hsm_token *t);

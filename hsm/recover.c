@@ -270,7 +270,10 @@ static int restart(struct hsm_token *t)
 {
 	struct error err = ERR_INIT; /* why the token is down says more than why it stays so */
 	look_at_others(t);
-	if (hsm_module_restart(t->module, &err)) {
+	pthread_mutex_lock(&t->state_lock);
+	int64_t down_ms = clock_monotonic_ms() - t->since_ms;
+	pthread_mutex_unlock(&t->state_lock);
+	if (hsm_module_restart(t->module, down_ms, &err)) {
 		log_debug("module not restarted", KV("token", t->name.token), KV("why", err.message));
 		return -1;
 	}

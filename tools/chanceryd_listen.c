@@ -188,20 +188,42 @@ int listeners_open(const struct ca_config *config, struct listeners *out, struct
 	return open_admin(&out->admin, err);
 }
 
+/* The memory file with the PIN of a token section, or -1. */
+static int fetch_pin(const struct ca_config_token *token, struct error *err)
+{
+	char what[96];
+	(void)snprintf(what, sizeof(what), "PIN of token %s", token->name);
+	auto_secret *pin = secret_get(token->pin, what, err);
+	return pin ? secret_to_memfd(pin, err) : -1;
+}
+
 int listeners_fetch_pins(const struct ca_config *config, struct listeners *out, struct error *err)
 {
 	for (size_t i = 0; i < config->token_count; i++) {
 		const struct ca_config_token *token = &config->tokens[i];
 		if (!token->online || token->pin[0] == '\0')
 			continue;
-		char what[96];
-		(void)snprintf(what, sizeof(what), "PIN of token %s", token->name);
-		auto_secret *pin = secret_get(token->pin, what, err);
-		if (!pin)
-			return -1;
-		out->pins[i] = secret_to_memfd(pin, err);
+		out->pins[i] = fetch_pin(token, err);
 		if (out->pins[i] < 0)
 			return -1;
 	}
 	return 0;
+}
+
+void listeners_renew_pins(const struct ca_config *config, struct listeners *listeners)
+{
+	for (size_t i = 0; i < config->token_count; i++) {
+		const char *reference = config->tokens[i].pin;
+		struct error err = ERR_INIT;
+		if (listeners->pins[i] < 0 ||
+		    (strncmp(reference, "file:", 5) != 0 && strncmp(reference, "credential:", 11) != 0))
+			continue;
+		int renewed = fetch_pin(&config->tokens[i], &err);
+		if (renewed < 0) {
+			log_err(LOG_LEVEL_WARN, "PIN not read again: the signer gets the one from before", &err);
+			continue;
+		}
+		(void)close(listeners->pins[i]);
+		listeners->pins[i] = renewed;
+	}
 }

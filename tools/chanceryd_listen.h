@@ -29,5 +29,8 @@ int listeners_open(const struct ca_config *config, struct listeners *out, struct
 
 /* Fetches the PIN of each online token into a sealed memory file. May ask on the terminal. */
 int listeners_fetch_pins(const struct ca_config *config, struct listeners *out, struct error *err);
+/* Fetches those anew that can be read again (file:, credential:): for a signer that is started again after its
+ * token's PIN was changed. One that cannot be read stays as it was. */
+void listeners_renew_pins(const struct ca_config *config, struct listeners *listeners);
 
 #endif

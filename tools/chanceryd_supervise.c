@@ -31,7 +31,7 @@ struct process {
 struct supervisor {
 	const struct ca_config *config;
 	const char *config_file;
-	const struct listeners *listeners;
+	struct listeners *listeners;
 	struct process processes[ROLE_PROCESS_COUNT];
 	int control;                     /* our end of the front's; -1: none */
 	int channel[ROLE_PROCESS_COUNT]; /* ends of a fresh channel that wait for their role's start; -1: none */
@@ -144,6 +144,8 @@ static void start(struct supervisor *s, enum role_id id, int64_t now)
 	if ((role_table[id].wants & ROLE_WANTS_CONTROL) &&
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control))
 		log_error("no socket pair for a role", KV_INT("errno", errno));
+	if (role_table[id].wants & ROLE_WANTS_PINS)
+		listeners_renew_pins(s->config, s->listeners);
 	struct environment e = { .text = BUF_INIT };
 	describe(s, id, control[1], &e);
 	pid_t pid = fork();
@@ -359,7 +361,7 @@ static bool all_have_left(const struct supervisor *s)
 	return true;
 }
 
-int supervise(const struct ca_config *config, const char *config_file, const struct listeners *listeners)
+int supervise(const struct ca_config *config, const char *config_file, struct listeners *listeners)
 {
 	struct supervisor s = {
 		.config = config,

@@ -9,6 +9,6 @@
 
 /* Runs until SIGTERM or SIGINT. The working directory is the state directory; config_file is
  * relative to it. Returns the exit status: 0 after an orderly stop, 3 where a role had to be killed. */
-int supervise(const struct ca_config *config, const char *config_file, const struct listeners *listeners);
+int supervise(const struct ca_config *config, const char *config_file, struct listeners *listeners);
 
 #endif

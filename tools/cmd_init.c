@@ -13,6 +13,7 @@
 #include "store/record.h"
 #include "tools/chanceryd_listen.h"
 #include "tools/cmd.h"
+#include "tools/complete.h"
 
 #define SOFTHSM_FOLDER "token"
 #define SOFTHSM_CONF "token/softhsm2.conf"
@@ -306,18 +307,24 @@ static int make_all(const struct init *init, struct error *err)
 	return found_and_close(init, err) || hand_over(err) ? -1 : 0;
 }
 
-static void say(const struct invocation *in, const char *arc, bool new)
+enum outcome { NEW, COMPLETED, UNCHANGED };
+
+static void say(const struct invocation *in, const char *arc, enum outcome outcome)
 {
+	bool new = outcome == NEW;
 	const char *state = in->common.state;
 	if (in->common.json) {
-		output_json(json_pack("{s:s, s:b, s:s+, s:s+, s:s+}", "state", state, "created", new, "trust", state,
-				      "/trust/root.pem", "admin", state, "/admin/cert.pem", "config", state,
-				      "/" STATE_CONFIG));
+		output_json(json_pack("{s:s, s:b, s:b, s:s+, s:s+, s:s+}", "state", state, "created", new, "completed",
+				      outcome == COMPLETED, "trust", state, "/trust/root.pem", "admin", state,
+				      "/admin/cert.pem", "config", state, "/" STATE_CONFIG));
 		return;
 	}
-	(void)printf(new ? "A new certificate authority is in %s.\n"
-			 : "%s holds a certificate authority already: nothing changed.\n",
-		     state);
+	static const char *const said[] = {
+		[NEW] = "A new certificate authority",
+		[COMPLETED] = "What the configuration names besides",
+		[UNCHANGED] = "A certificate authority was there before, and nothing changed. It",
+	};
+	(void)printf("%s is in %s.\n", said[outcome], state);
 	(void)printf("  trust this root:  %s/trust/root.pem\n  administrator:    %s/admin/cert.pem\n"
 		     "  configuration:    %s/" STATE_CONFIG "\n",
 		     state, state, state);
@@ -334,6 +341,21 @@ static int enter(const struct invocation *in, struct error *err)
 	if (file_make_dir(in->common.state, 0711, err))
 		return -1;
 	return state_enter(&in->common, err);
+}
+
+static int make(const struct init *init, struct error *err)
+{
+	auto_fd lock = listen_lock(err);
+	return lock < 0 ? -1 : make_all(init, err);
+}
+
+static int complete(const struct init *init, enum outcome *outcome, struct error *err)
+{
+	auto_ca_config *config = ca_config_load(STATE_CONFIG, err);
+	if (!config)
+		return -1;
+	*outcome = complete_is_due(config) ? COMPLETED : UNCHANGED;
+	return *outcome == COMPLETED ? complete_issuers(config, init->organization, err) : 0;
 }
 
 static int run_init(struct invocation *in)
@@ -371,17 +393,17 @@ static int run_init(struct invocation *in)
 	}
 	if (enter(in, &in->error))
 		return refuse(in);
-	bool finished = is_finished();
-	auto_fd lock = finished ? -1 : listen_lock(&in->error);
-	if (!finished && (lock < 0 || make_all(&init, &in->error)))
+	enum outcome outcome = NEW;
+	if (is_finished() ? complete(&init, &outcome, &in->error) : make(&init, &in->error))
 		return refuse(in);
-	say(in, init.arc, !finished);
+	say(in, init.arc, outcome);
 	return 0;
 }
 
 static const char detail[] =
 	"Makes folders, tokens with random PINs, the configuration, a root and an issuing CA, the audit key,\n"
 	"and the first administrator. An interrupted run is finished by running it again; a finished one is\n"
-	"left alone. Without --host the server listens on this machine only.\n";
+	"left alone, but for issuers that were added to its configuration since: while the server is stopped,\n"
+	"their keys and certificates are made. Without --host the server listens on this machine only.\n";
 
 const struct command cmd_init = { "init", "", "Make a new certificate authority", detail, NULL, run_init };

@@ -445,15 +445,24 @@ static void a_token_that_is_up_is_drained_seldom(void)
 	CHECK_INT(hsm_token_state(t.first), HSM_TOKEN_DOWN);
 	CHECK_INT(hsm_token_state(t.second), HSM_TOKEN_UP);
 	CHECK_INT(finalized, 0);
-	t.module->drained_ms -= HSM_DRAIN_FIRST_MS;
+	t.module->drained_ms -= HSM_DRAIN_LEAST_MS;
 	CHECK_FAILS(hsm_token_probe(t.first, &err) == -1, &err, ERR_TOKEN_UNAVAILABLE);
 	CHECK_INT(finalized, 1);
 	CHECK_INT(hsm_token_state(t.second), HSM_TOKEN_UP);
-	/* The next one only after twice that time. */
-	t.module->drained_ms -= HSM_DRAIN_FIRST_MS;
 	CHECK_FAILS(hsm_token_probe(t.first, &err) == -1, &err, ERR_TOKEN_UNAVAILABLE);
 	CHECK_INT(finalized, 1);
-	t.module->drained_ms -= HSM_DRAIN_FIRST_MS;
+	/* One that is down for long is worth less of it, and so is one whose restart takes long. */
+	t.first->since_ms -= 120000;
+	t.module->drained_ms -= 3500;
+	CHECK_FAILS(hsm_token_probe(t.first, &err) == -1, &err, ERR_TOKEN_UNAVAILABLE);
+	CHECK_INT(finalized, 1);
+	t.module->drained_ms -= 1000;
+	CHECK_FAILS(hsm_token_probe(t.first, &err) == -1, &err, ERR_TOKEN_UNAVAILABLE);
+	CHECK_INT(finalized, 2);
+	t.module->drain_took_ms = 1000;
+	t.module->drained_ms -= 90000;
+	CHECK_FAILS(hsm_token_probe(t.first, &err) == -1, &err, ERR_TOKEN_UNAVAILABLE);
+	CHECK_INT(finalized, 2);
 	slot_away = (CK_SLOT_ID)-1;
 	CHECK_OK(hsm_token_probe(t.first, &err) == 0, &err);
 	CHECK_INT(hsm_token_state(t.first), HSM_TOKEN_UP);
@@ -467,7 +476,7 @@ static void a_drain_that_took_a_token_away_is_the_last(void)
 	bent.list.C_Initialize = initialize_once_failing;
 	for (int i = 0; i < 2; i++)
 		CHECK_FAILS(hsm_token_probe(t.first, &err) == -1, &err, ERR_TOKEN_UNAVAILABLE);
-	t.module->drained_ms -= HSM_DRAIN_FIRST_MS;
+	t.module->drained_ms -= HSM_DRAIN_LEAST_MS;
 	initialize_fails = true;
 	CHECK_FAILS(hsm_token_probe(t.first, &err) == -1, &err, ERR_TOKEN_UNAVAILABLE);
 	CHECK_INT(finalized, 1);
