@@ -13,6 +13,9 @@
  *     profile "NAME" { kind, validation, issuer, days, days-max, ... }
  *     grant "NAME" { identities, profiles, suffixes, networks, common-names, wildcards }
  *     audit { token, key, head-minutes }
+ *     zone "NAME" { suffixes, networks, resolvers, dnssec, public, connect-networks, connect-ports, caa, mail }
+ *     mail { server, from, user, password }
+ *     notify { mail, webhook, webhook-secret, expiry-days }
  */
 #ifndef CHANCERY_CA_CONFIG_H
 #define CHANCERY_CA_CONFIG_H
@@ -90,6 +93,37 @@ struct ca_config_audit {
 	unsigned head_minutes;    /* default 60, 1 to 60 */
 };
 
+/* A part of the world with rules of its own for validation: by the longest suffix, or the network. */
+struct ca_config_zone {
+	char name[65];
+	struct ca_texts suffixes; /* as of a grant */
+	struct ca_config_network *networks;
+	size_t network_count;
+	struct ca_texts resolvers; /* "10.0.0.53", "10.0.0.53:5353", "[fd00::53]:53"; empty: the machine's own */
+	bool dnssec;               /* answers must validate (libunbound, trust anchors of `dnssec-anchors`) */
+	char dnssec_anchors[256];  /* file with DS or DNSKEY records; "": the root's, of the machine */
+	bool public_;              /* default true: names must be in the public DNS, never below a non-public suffix */
+	struct ca_config_network *connect_networks; /* what validation may connect to besides public addresses */
+	size_t connect_network_count;
+	struct ca_texts connect_ports; /* default: 80 */
+	bool caa_given;
+	enum ca_caa caa;      /* in place of the profile's */
+	struct ca_texts mail; /* addresses besides the five of BR 3.2.2.4.4 */
+};
+#define CA_CONFIG_ZONES_MAX 64
+struct ca_config_mail {
+	char server[256]; /* "smtp://127.0.0.1:25", "smtps://mail.example:465"; "": no mail */
+	char from[256];
+	char user[128], password[256]; /* password: a reference (base/secret.h); "": none */
+};
+#define CA_CONFIG_EXPIRY_DAYS_MAX 8
+struct ca_config_notify {
+	bool mail;                                       /* contacts of orders, and identities' addresses */
+	char webhook[512], webhook_secret[256];          /* URL; reference of the HMAC key */
+	unsigned expiry_days[CA_CONFIG_EXPIRY_DAYS_MAX]; /* default 30, 14, 7, 1; descending */
+	size_t expiry_count;
+};
+
 struct ca_config {
 	struct buf arc; /* content octets */
 	char arc_text[128];
@@ -104,6 +138,12 @@ struct ca_config {
 	struct ca_config_grant grants[CA_CONFIG_GRANTS_MAX];
 	size_t grant_count;
 	struct ca_config_audit audit;
+	char caa_identity[256];   /* top: what CAA records name this CA by; "": CAA can only forbid */
+	char dns_cname_base[256]; /* top: where dns-cname challenges point to; "": the method is not offered */
+	struct ca_config_zone zones[CA_CONFIG_ZONES_MAX];
+	size_t zone_count;
+	struct ca_config_mail mail;
+	struct ca_config_notify notify;
 };
 
 /* Reads and checks the file whole: unknown options, an option given twice, a value out of
@@ -118,6 +158,9 @@ const struct ca_config_issuer *ca_config_issuer(const struct ca_config *c, const
 const struct ca_profile *ca_config_profile(const struct ca_config *c, const char *name);
 /* ca_config_profile with ERR_PROFILE_UNKNOWN and the list of requesters' profiles as `allowed`. */
 const struct ca_profile *ca_config_profile_for_request(const struct ca_config *c, struct bytes name, struct error *err);
+
+/* The zone of a name ("dns:...", "ip:..."): the longest suffix, or the longest network; NULL: none, the defaults. */
+const struct ca_config_zone *ca_config_zone_of(const struct ca_config *c, struct bytes name);
 
 /* Whether one grant of `identity` covers each name and the common name under this profile.
  * 0, or ERR_NAME_NOT_ALLOWED naming the first that none covers and what would be. */

@@ -46,6 +46,24 @@ enum message_type {
 	MSG_HEALTH_GET, /* no session -> MSG_HEALTH */
 	MSG_HEALTH,
 	MSG_FRONT_CERTIFICATE, /* the front's own TLS certificate; no session -> MSG_ISSUED */
+	MSG_ORDER_CREATE,      /* also the answer to MSG_ISSUE where validation or approval is due -> MSG_ORDER */
+	MSG_ORDER_CHANGE,      /* of a draft: the same struct with its id -> MSG_ORDER */
+	MSG_ORDER_ACT,         /* submit, copy, cancel, check, confirm -> MSG_ORDER */
+	MSG_ORDER_DECIDE,      /* approve, deny: a signed statement -> MSG_ORDER */
+	MSG_ORDER_GET,         /* -> MSG_ORDER */
+	MSG_ORDER,
+	MSG_ORDER_TBS,  /* struct message_order_get -> MSG_BYTES: the tbs that is to be approved */
+	MSG_BYTES,      /* struct message_name */
+	MSG_ORDER_LIST, /* -> MSG_ORDERS */
+	MSG_ORDERS,
+	MSG_ORGANIZATION_ADD,    /* a new one, or a new version of one -> MSG_ORGANIZATION */
+	MSG_ORGANIZATION_DECIDE, /* vet, suspend -> MSG_ORGANIZATION */
+	MSG_ORGANIZATION_GET,    /* struct message_order_get -> MSG_ORGANIZATION */
+	MSG_ORGANIZATION,
+	MSG_ORGANIZATION_RECORD, /* struct message_order_get -> MSG_BYTES: the bytes that are vetted */
+	MSG_ORGANIZATION_LIST,   /* struct message_order_get, id empty -> MSG_ORGANIZATIONS */
+	MSG_ORGANIZATIONS,
+	MSG_EXPLAIN, /* struct message_order_get: order id or serial in hex -> MSG_BYTES: JSON */
 	/* signer -> front, unasked, id 0 */
 	MSG_SESSIONS_DROP, /* struct message_name: an identity whose sessions ended; forget what is kept of them */
 
@@ -65,6 +83,12 @@ enum message_type {
 	MSG_KEY_BLOCK,       /* struct message_block -> MSG_DONE */
 	MSG_TOKEN_PIN,       /* struct message_token_pin -> MSG_DONE: another try, by the operator's wish */
 	MSG_RESTORE_CONFIRM, /* no content -> MSG_DONE: the operator has seen the gap of a restored store */
+
+	/* signer -> validator, and the answers; the validator asks nothing */
+	MSG_VALIDATE = 128, /* -> MSG_VALIDATED */
+	MSG_VALIDATED,
+	MSG_DELIVER, /* -> MSG_DELIVERED */
+	MSG_DELIVERED,
 };
 const char *message_type_name(uint16_t type);
 

@@ -28,6 +28,8 @@ enum ca_validation { CA_VALIDATION_NONE, CA_VALIDATION_DOMAIN, CA_VALIDATION_ORG
 const char *ca_validation_name(enum ca_validation validation); /* "none", "domain", "organization", "extended" */
 #define CA_VALIDATION_COUNT 4
 
+enum ca_caa { CA_CAA_OFF, CA_CAA_REPORT, CA_CAA_ENFORCE }; /* RFC 8659 */
+
 enum ca_waiver {                              /* bits; each a named deviation, listed by `chancery config show` */
 		 CA_WAIVER_VALIDITY = 1,      /* BR 6.3.2: longer life than the dated table allows */
 		 CA_WAIVER_INTERNAL_NAME = 2, /* BR 4.2.2: names that are not in the public DNS, private addresses */
@@ -55,6 +57,15 @@ struct ca_profile {
 	bool test;            /* may carry waivers of RFC 5280 itself */
 	bool internal;        /* not for requesters: the CA's own (front, audit, intermediate...) */
 	unsigned waivers;     /* CA_WAIVER_ bits */
+	/* of orders; the numbers of METHOD_ stand in store/record_order.h and ca-core/challenge.h */
+	unsigned methods; /* METHOD_ bits that may show a name; default: all for server and peer, grant for client */
+	enum ca_caa
+		caa; /* default enforce for server and peer, off else; a name that a grant covers is not looked up */
+	bool parent_domains; /* dns and mail may show a parent domain, never at a public suffix */
+	unsigned reuse_days; /* how long a shown name counts; at most what BR 4.2.1's dated table allows, its default */
+	unsigned approvals;  /* officers that must approve: 1 under OV, 2 under EV, at least; 0 under DV unless given */
+	unsigned approve_hours; /* from notBefore to the last moment of issuing; default 48 (BR 7.1.2.7) */
+	unsigned order_days;    /* an order ends so long after it was made; default 30 */
 	uint16_t policy_count;
 	struct buf policies[CA_PROFILE_POLICIES_MAX]; /* OID content octets */
 
@@ -88,6 +99,9 @@ void ca_profile_clear(struct ca_profile *profile); /* frees what the struct owns
 
 /* BR 6.3.2's dated table (one file): the most days a server certificate issued at `when_s` may have. */
 unsigned ca_profile_br_days(int64_t when_s);
+/* BR 4.2.1's: the most days that the validation of a name may be used again at `when_s`; and organization data. */
+unsigned ca_profile_br_reuse_days(int64_t when_s);
+#define CA_PROFILE_ORGANIZATION_DAYS 398
 
 /* The life to give: days (0: the default) checked against the limits and, for server and peer
  * profiles without CA_WAIVER_VALIDITY, the dated table. ERR_VALIDITY_TOO_LONG. notAfter inclusive

@@ -42,6 +42,13 @@ enum store_table {
 	STORE_UNFINISHED,   /* serial -> struct record_unfinished: handed out, no certificate */
 	STORE_HEADS,        /* sequence number, 8 octets -> struct record_head: signed heads */
 	STORE_META,         /* name -> bytes: small facts of the deciding code */
+	/* of people's decisions: store/record_order.h */
+	STORE_ORDERS,                /* id -> struct record_order */
+	STORE_AUTHORIZATIONS,        /* owner, 0x00, name -> struct record_authorization: the latest */
+	STORE_ORGANIZATIONS,         /* id -> struct record_organization: the present version */
+	STORE_ORGANIZATION_VERSIONS, /* id, 0x00, version -> struct record_organization: as each version was last */
+	STORE_STATEMENTS,            /* SHA-256 of the text -> struct record_statement */
+	STORE_DELIVERIES,            /* created, 8 octets, random, 8 octets -> struct record_delivery */
 	STORE_TABLE_COUNT
 };
 const char *store_table_name(enum store_table table);
@@ -56,6 +63,11 @@ enum store_index {
 	STORE_BY_REQUESTER,   /* certificates: requester's name, 0x00, when issued, 8 octets */
 	STORE_BY_FINGERPRINT, /* identities: SHA-256 of each certificate that is enrolled */
 	STORE_BY_EXPIRY,      /* requests: when they end, 8 octets (seconds) */
+	STORE_BY_ORDERED,     /* orders: requester's name, 0x00, when created, 8 octets (ms) */
+	STORE_BY_STATUS,      /* orders: status, 1 octet, when created, 8 octets (ms) */
+	STORE_BY_DUE,         /* orders that are due some time: when, 8 octets (ms) */
+	STORE_BY_DELIVERY,    /* deliveries that are due some time: when, 8 octets (ms) */
+	STORE_BY_LAPSE,       /* authorizations: when they end, 8 octets (seconds) */
 	STORE_INDEX_COUNT
 };
 const char *store_index_name(enum store_index index);
@@ -127,6 +139,9 @@ void store_coming(struct store *s, int change);
 int store_submit_wait(struct store *s, struct store_batch *b, struct store_outcome *outcome, struct error *err);
 
 /* ---- serials ---- */
+/* A serial that stands in an order's record (record_order.serial) has left the ledger for it: it is
+ * accounted for there, also after a crash. Who takes it out of the record again puts a certificate or
+ * a STORE_UNFINISHED record (void_ where nothing was signed) in the same batch. */
 #define STORE_SERIAL_MAX 20
 struct store_serial {
 	uint8_t octets[STORE_SERIAL_MAX];

@@ -1,0 +1,87 @@
+/*
+ * ca-core/order.h - orders: what is asked for, until it is issued or ends otherwise.
+ *
+ *     draft -> pending-validation -> pending-approval -> ready -> issuing -> issued
+ *     or denied, cancelled, expired, failed
+ *
+ * An order is one record; each change of it is one batch with its audit entry, under the version
+ * that the decision read (store_expect_version): of two at once one is asked to look again, and is
+ * tried again here. What has to happen by itself (checks, expiry, deadlines, issuing) is found by
+ * STORE_BY_DUE; nothing is remembered outside the store but which checks are under way.
+ *
+ *   order.c           made, changed, submitted, copied, cancelled; what each state leads to
+ *   order_show.c      as MSG_ORDER and MSG_ORDERS; what it waits for, in words
+ *   order_validate.c  names: grants, earlier authorizations, checks by the validator, mail, CAA
+ *   order_approve.c   tbs, statements, officers, deadlines
+ *   order_issue.c     ready -> issuing -> issued: everything once more against the same bytes, sign, commit
+ *   order_due.c       what is due by the clock
+ *   policy_dv.c, policy_ov.c, policy_ev.c   what each validation asks for, a page each
+ *
+ * Thread-safety: every function may be called from any thread. Source: PKI.md sections 3 to 5.
+ */
+#ifndef CHANCERY_CA_ORDER_H
+#define CHANCERY_CA_ORDER_H
+
+#include "ca-core/ca_private.h"
+#include "ca-core/message_order.h"
+#include "store/record_order.h"
+
+/* A decoded order with the bytes that it borrows from. */
+struct ca_order {
+	struct record_order record;
+	struct buf encoded;
+	uint64_t version;
+};
+struct ca_order *ca_order_load(struct ca *ca, struct bytes id, struct error *err); /* ERR_NOT_FOUND */
+void ca_order_free(struct ca_order *o);
+
+/* ---- what requesters and officers do; each appends the payload of MSG_ORDER to out ---- */
+
+/* ERR_* of every refusal that ca_issue makes of the request itself (profile, names, key, blocked key), and
+ * ERR_ORGANIZATION_NOT_VALID where the profile needs one that is not there, not vetted, or not the actor's to act for. */
+int ca_order_create(struct ca *ca, const struct ca_actor *actor, const struct message_order_create *request,
+		    struct buf *out, struct error *err);
+int ca_order_change(struct ca *ca, const struct ca_actor *actor, const struct message_order_create *request,
+		    struct buf *out, struct error *err); /* ERR_ORDER_STATE: no draft */
+int ca_order_act(struct ca *ca, const struct ca_actor *actor, const struct message_order_act *request, struct buf *out,
+		 struct error *err);
+/* Approve or deny. ERR_APPROVAL_NOT_ALLOWED: not an officer, the requester himself, the second time, of a record that he
+ * vetted alone, a certificate that is not his enrolled one. ERR_APPROVAL_MISMATCH: another order, hash or CA, a bad
+ * signature, a time that is off, a statement that was used before. ERR_ORDER_STATE: nothing to approve (any more). */
+int ca_order_decide(struct ca *ca, const struct ca_actor *actor, const struct message_decide *request, struct buf *out,
+		    struct error *err);
+/* Seen by its requester, officers and auditors; for everybody else it is not found. */
+int ca_order_get(struct ca *ca, const struct ca_actor *actor, struct bytes id, struct buf *out, struct error *err);
+int ca_order_list(struct ca *ca, const struct ca_actor *actor, const struct message_order_list *request,
+		  struct buf *out, struct error *err);
+int ca_order_tbs(struct ca *ca, const struct ca_actor *actor, struct bytes id, struct buf *out, struct error *err);
+
+/* True where the names of a request under this profile could be shown by an order: what ca_issue refused for want of
+ * a grant is then answered with one. */
+bool ca_order_could_show(struct ca *ca, const struct ca_profile *profile, const struct ca_names *names);
+
+/* ---- what happens by itself: called by the signer's order thread ---- */
+
+/* The signer's channel to the validator; set once before ca_orders_due is called. send returns -1 where the
+ * validator is not there. Answers come by ca_order_validated and ca_delivered, in any order, perhaps never. */
+struct ca_validator {
+	int (*send)(void *arg, uint16_t type, uint64_t id, struct bytes payload, struct error *err);
+	void *arg;
+};
+/* Does what is due now, at most `most` orders; sends checks. Returns when it wants to be called again (CLOCK_MONOTONIC
+ * ms); at once again where more is due. */
+int64_t ca_orders_due(struct ca *ca, size_t most);
+void ca_order_validated(struct ca *ca, uint64_t id, const struct message_validated *seen);
+/* The validator went: what was under way is due again. */
+void ca_orders_validator_lost(struct ca *ca);
+
+/* ---- notify.c: mails and webhooks, from the outbox in the store ---- */
+
+/* Adds the deliveries that an event of an order causes to the batch that makes the event. */
+void ca_notify_order(struct ca *ca, const struct record_order *o, const char *event, struct store_batch *batch);
+int64_t ca_deliveries_due(struct ca *ca, size_t most); /* as ca_orders_due */
+void ca_delivered(struct ca *ca, uint64_t id, const struct message_delivered *result);
+/* Once a day at least: certificates that end in 30, 14, 7, 1 days. As ca_orders_due. */
+int64_t ca_notify_expiring(struct ca *ca);
+
+#endif
