@@ -26,9 +26,9 @@ static void make_showable(char *text)
 	struct bytes b = bytes_of(text);
 	if (text_is_utf8(b) && !text_has_control(b))
 		return;
-	for (unsigned char *at = (unsigned char *)text; *at; at++)
-		if (*at < 0x20 || *at > 0x7e)
-			*at = '?';
+	for (size_t i = 0; i < b.len; i++)
+		if (b.data[i] < 0x20 || b.data[i] > 0x7e)
+			text[i] = '?';
 }
 
 void probe_text(char *out, size_t size, const unsigned char *text, size_t len)
