@@ -70,6 +70,7 @@ void hsm_module_remove(struct hsm_module *m, const struct hsm_token *t);
 struct hsm_lease {
 	CK_SESSION_HANDLE session; /* CK_INVALID_HANDLE while it is being opened */
 	int64_t since_ms;          /* CLOCK_MONOTONIC, as every time here */
+	bool lost;                 /* written off: its call did not return while the token was well again */
 };
 
 struct hsm_pool {
@@ -77,12 +78,12 @@ struct hsm_pool {
 	CK_SLOT_ID slot;
 	pthread_mutex_t lock; /* guards everything below */
 	pthread_cond_t freed;
-	CK_SESSION_HANDLE *idle, *broken; /* room for `wanted` each */
+	CK_SESSION_HANDLE *idle, *broken; /* room for twice `wanted` each, as leases */
 	size_t idle_count, broken_count;
-	struct hsm_lease *leases; /* those in use, the same room */
-	size_t lent;
-	size_t open;        /* idle, broken, and lent */
-	size_t max, wanted; /* the token may have fewer than are wanted: then max is less for a while */
+	struct hsm_lease *leases; /* those in use */
+	size_t lent, lost;        /* lost ones are lent, but do not count for max; `wanted` of them at most */
+	size_t open;              /* idle, broken, and lent */
+	size_t max, wanted;       /* the token may have fewer than are wanted: then max is less for a while */
 	int64_t limited_ms;
 };
 
@@ -106,6 +107,11 @@ void hsm_pool_give(struct hsm_pool *pool, CK_SESSION_HANDLE session, bool broken
 /* How many are in use; since when the one that is so for longest (INT64_MAX: none is). */
 size_t hsm_pool_lent(struct hsm_pool *pool);
 int64_t hsm_pool_oldest_ms(struct hsm_pool *pool);
+/* Those in use since before then are written off: they are not asked after any more, and others take their place. */
+void hsm_pool_write_off(struct hsm_pool *pool, int64_t before_ms);
+size_t hsm_pool_lost(struct hsm_pool *pool);
+/* Whether anyone is in a call since before then, written off or not. */
+bool hsm_pool_is_stuck(struct hsm_pool *pool, int64_t before_ms);
 bool hsm_pool_is_empty(struct hsm_pool *pool); /* it has no session, in use or not */
 /* An operation in each idle session that makes nothing, so that the token does not drop it. The
  * answer of one that failed, or CKR_OK. */
