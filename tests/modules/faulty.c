@@ -97,9 +97,10 @@ static void do_deed(const struct faulty_deed *deed)
 	(void)pthread_rwlock_unlock(&gate);
 }
 
-static void drop_if_idle(CK_SLOT_ID slot, const char *label)
+static void drop_if_idle(CK_SLOT_ID slot, const char *label, enum faulty_call call)
 {
-	int64_t limit_us = faulty_control_idle_us(label), since_us = faulty_slot_used(slot);
+	bool done = call >= C_OPEN_SESSION && call != C_GET_SESSION_INFO;
+	int64_t limit_us = faulty_control_idle_us(label), since_us = faulty_slot_rested(slot, done);
 	if (limit_us == 0 || since_us <= limit_us)
 		return;
 	(void)pthread_rwlock_wrlock(&gate);
@@ -151,7 +152,7 @@ static struct passage begin_slot(enum faulty_call call, CK_SLOT_ID slot)
 {
 	struct passage p = begin(call);
 	label_of(slot, p.token);
-	drop_if_idle(slot, p.token);
+	drop_if_idle(slot, p.token, call);
 	return p;
 }
 

@@ -18,7 +18,8 @@
  *     all 0x30                                   any number, too
  *     C_Sign hang                                does not return until the script changes
  *     sessions 2                                 CKR_SESSION_COUNT beyond so many open
- *     idle 1500                                  after so many ms without a call its sessions are gone
+ *     idle 1500                                  its sessions are gone after so many ms in which nothing
+ *                                                was done in one (C_GetSessionInfo asks no real device)
  *     forget-login                               once: everyone is logged out
  *     invalidate-sessions                        once: every session is gone
  *     random 42 5 C_Sign                         seed 42, 5 in 100 calls of C_Sign (of every call)
@@ -140,7 +141,7 @@ void faulty_session_key(CK_SESSION_HANDLE session, char label[FAULTY_LABEL]);
 /* Labels of tokens outlive C_Finalize: a token that is away has its name still. "" where unknown. */
 void faulty_slot_label(CK_SLOT_ID slot, char label[FAULTY_LABEL]);
 void faulty_slot_set_label(CK_SLOT_ID slot, const char label[FAULTY_LABEL]);
-/* Notes a call about that slot; returns the microseconds since the one before (0: the first). */
-int64_t faulty_slot_used(CK_SLOT_ID slot);
+/* The microseconds since something was done in a session of that slot; done: it is now. */
+int64_t faulty_slot_rested(CK_SLOT_ID slot, bool done);
 
 #endif

@@ -163,13 +163,14 @@ void faulty_slot_set_label(CK_SLOT_ID slot, const char label[FAULTY_LABEL])
 	(void)pthread_mutex_unlock(&lock);
 }
 
-int64_t faulty_slot_used(CK_SLOT_ID slot)
+int64_t faulty_slot_rested(CK_SLOT_ID slot, bool done)
 {
 	int64_t now = faulty_now_us();
 	(void)pthread_mutex_lock(&lock);
 	struct slot *s = slot_of(slot);
 	int64_t since = s->used_us ? now - s->used_us : 0;
-	s->used_us = now;
+	if (done || !s->used_us)
+		s->used_us = now;
 	(void)pthread_mutex_unlock(&lock);
 	return since;
 }

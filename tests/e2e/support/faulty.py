@@ -1,5 +1,6 @@
 """faulty.so: a PKCS#11 module before SoftHSM2 that fails as it is told. Its script and log: tests/modules/faulty.h."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -47,6 +48,15 @@ class Faulty:
 
     def off(self):
         self.script()
+
+    @contextlib.contextmanager
+    def told(self, *rules):
+        """These rules for a while, then none."""
+        self.script(*rules)
+        try:
+            yield
+        finally:
+            self.off()
 
     def lines(self, what=None, since=0.0, **values):
         """The log's lines of this sort, with these values, from a time on."""

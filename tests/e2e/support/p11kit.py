@@ -9,8 +9,8 @@ import os
 import signal
 import time
 
-from .harness import Failure, expect, wait_until
-from .server import children
+from .harness import Failure, equal, expect, wait_until
+from .server import CA, children
 from .tokens import SOFTHSM, as_signer, for_signer, in_section, write
 
 CLIENT = "/usr/lib/x86_64-linux-gnu/pkcs11/p11-kit-client.so"
@@ -25,7 +25,8 @@ class P11Kit:
         os.chmod(folder, 0o711)
         self.place = for_signer(ca.env.folder(f"{ca.name}-p11kit/socket"))
         self.socket = os.path.join(self.place, "p11")
-        self.conf = write(os.path.join(folder, "softhsm2.conf"), f"directories.tokendir = {ca.file('token', 'tokens')}\n"
+        tokens = ca.file("token", "tokens")
+        self.conf = write(os.path.join(folder, "softhsm2.conf"), f"directories.tokendir = {tokens}\n"
                           "objectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n")
         os.chmod(self.conf, 0o644)
         self.environment = {"P11_KIT_SERVER_ADDRESS": f"unix:path={self.socket}"}
@@ -66,6 +67,23 @@ class P11Kit:
         self.process.wait()
         self.process = None
 
+    @contextlib.contextmanager
+    def unplugged(self):
+        """For a while; it listens again at the end."""
+        self.unplug()
+        try:
+            yield
+        finally:
+            self.start()
+
+    @contextlib.contextmanager
+    def frozen(self):
+        self.freeze()
+        try:
+            yield
+        finally:
+            self.thaw()
+
     def freeze(self):
         self._signal(signal.SIGSTOP)
 
@@ -83,3 +101,22 @@ class P11Kit:
         if len(found) != 1:
             raise Failure(f"{len(found)} connections to p11-kit, expected the signer's")
         return found[0]
+
+
+@contextlib.contextmanager
+def behind_p11kit(env, name, change=lambda text: text, label="issuing", **more):
+    """A CA that runs, and the process that one of its tokens is in. change: chancery.conf after init."""
+    ca = CA(env, name, start=False, **more)
+    kit = P11Kit(ca, label)
+    ca.configure(lambda text: change(kit.configure(text)))
+    kit.start()
+    try:
+        ca.start(**kit.environment)
+        yield ca, kit
+    except BaseException:
+        kit.stop()
+        with contextlib.suppress(Exception):
+            ca.stop()
+        raise
+    equal(ca.stop(), 0, "exit status of the server")
+    kit.stop()

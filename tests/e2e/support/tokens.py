@@ -14,6 +14,7 @@ from .server import CA
 SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
 SIGNER = "chancery-signer"
 CONF = "token/softhsm2.conf"  # where init puts SoftHSM2's configuration, in the state
+DOWN = ("down", "recovering")  # what readyz says of a token that does not sign
 PIN = "27182818"
 SO_PIN = "31415926"
 
@@ -63,6 +64,14 @@ def in_section(text, section, title, **options):
         expect(block, f"chancery.conf has no section {head}")
         inside = re.sub(rf"(?m)^\s*{name}\s*=.*\n", "", block[1])
         text = f"{text[:block.start(1)]}\t{name} = {value(given)}\n{inside}{text[block.end(1):]}"
+    return text
+
+
+def patient(text, wait, call, *labels):
+    """Short limits (signing-wait-seconds, the tokens' call-seconds), so that no test waits for those of real tokens."""
+    text = in_section(text, "process", None, signing_wait_seconds=wait)
+    for label in labels:
+        text = in_section(text, "token", label, call_seconds=call)
     return text
 
 
