@@ -180,6 +180,21 @@ def a_call_hangs_until_the_script_changes(driver):
 
 
 @tests.rule()
+def a_wedged_call_never_returns_and_others_do(driver):
+    session = driver.fresh()
+    key = driver.key(session)
+    other = driver.module.open(driver.module.slot("one"))
+    driver.faulty.script("C_Sign wedge times 1")
+    thread = threading.Thread(target=lambda: driver.sign(session, key), daemon=True)
+    thread.start()
+    thread.join(0.2)
+    equal(driver.sign(other, key), OK, "another call")
+    driver.faulty.off()
+    thread.join(0.3)
+    expect(thread.is_alive(), "it returned")
+
+
+@tests.rule()
 def a_seed_makes_each_value_come_at_a_call_and_the_same_ones_again(driver):
     def faults(seed):
         session = driver.fresh()

@@ -8,12 +8,11 @@ import time
 from support.faulty import Faulty
 from support.harness import Tests, equal, expect, run, wait_until
 from support.p11kit import behind_p11kit
-from support.tokens import (DOWN, Ground, in_section, patient, running, taken_away, token_section, token_state,
-                            with_second_issuer)
+from support.tokens import (CALL, DOWN, REQUEST, Ground, in_section, patient, running, taken_away, token_section,
+                            token_state, with_second_issuer)
 from support.traffic import HEALED, Traffic, balance, median, slowest
 
-WAIT, CALL = 3, 1  # signing-wait-seconds, call-seconds
-IN_TIME = WAIT + CALL + 3
+IN_TIME = REQUEST + 1
 LOST = 1.5  # seconds for which a token is lost
 UNDISTURBED = 1.0  # seconds for the slowest certificate of the other issuer, at most
 
@@ -85,7 +84,7 @@ def two_issuers_behind_faulty(env, name):
     def change(text):
         for label in PROFILES:
             text = in_section(text, "token", label, module=faulty.module)
-        return patient(text, WAIT, CALL, *PROFILES)
+        return patient(text, *PROFILES)
 
     with running(env, name, change, faulty.environment, prepare=TWO_ISSUERS) as ca:
         try:
@@ -116,7 +115,7 @@ def a_token_that_only_a_new_start_of_the_module_shows_comes_back_beside_another(
 
 @tests.rule(90)
 def of_two_tokens_in_two_modules_one_is_lost_without_the_other(env):
-    change = lambda text: patient(text, WAIT, CALL, *PROFILES)
+    change = lambda text: patient(text, *PROFILES)
     with behind_p11kit(env, "modules", change, label="second", prepare=TWO_ISSUERS) as (ca, kit):
         with Pair(ca) as pair:
             pair.loses("second", kit.unplugged(), "second unplugged")
@@ -142,7 +141,7 @@ def one_key_in_two_tokens(env, name):
         text = with_spare(text)
         for label in ("issuing", "spare"):
             text = in_section(text, "token", label, module=faulty.module)
-        return patient(text, WAIT, CALL, "issuing", "spare")
+        return patient(text, "issuing", "spare")
 
     with running(env, name, change, faulty.environment, prepare=ground) as ca:
         try:
@@ -167,8 +166,7 @@ def a_key_in_two_tokens_outlives_either(env):
                     equal(ca.health().status, 200, f"readyz without {dead}")
                 load.flows(30)
                 wait_until(lambda label=dead: token_state(ca, label) == "up", HEALED, f"the state of {dead}")
-        load.none_refused()
-        balance(ca, [load], faulty)
+        load.none_refused(beside=balance(ca, [load], faulty))
 
 
 @tests.rule(60)

@@ -17,6 +17,7 @@
  *     C_Sign CKR_DEVICE_ERROR lost               done by the real module, its answer lost
  *     all 0x30                                   any number, too
  *     C_Sign hang                                does not return until the script changes
+ *     C_Sign wedge times 1                       never returns, whatever becomes of the script
  *     sessions 2                                 CKR_SESSION_COUNT beyond so many open
  *     idle 1500                                  its sessions are gone after so many ms in which nothing
  *                                                was done in one (C_GetSessionInfo asks no real device)
@@ -119,7 +120,7 @@ struct faulty_deed {
 #define FAULTY_DEEDS 8
 /* Reads the script where it has changed. Returns how many deeds the caller has to do now. */
 size_t faulty_control_read(struct faulty_deed deeds[FAULTY_DEEDS]);
-/* What becomes of a call about this token ("" for none). Does not return while it is to hang. */
+/* What becomes of a call about this token ("" for none). Does not return while it is to hang, or ever. */
 struct faulty_verdict faulty_control_judge(enum faulty_call call, const char *token);
 /* 0 where the script sets no limit. */
 size_t faulty_control_sessions(const char *token);

@@ -18,7 +18,7 @@
 struct rule {
 	char token[FAULTY_LABEL]; /* "": any */
 	int call;                 /* or FAULTY_ALL */
-	bool hangs, lost;
+	bool hangs, wedges, lost;
 	CK_RV rv;
 	unsigned long after, times; /* times 0: without end */
 	unsigned long seen;
@@ -102,7 +102,8 @@ static bool read_rule(struct script *s, const char *token, char *const words[], 
 	struct rule *rule = &s->rules[s->rule_count];
 	if (s->rule_count == RULES_MAX || count < 2 || !read_call(words[0], &rule->call))
 		return false;
-	rule->hangs = strcmp(words[1], "hang") == 0;
+	rule->wedges = strcmp(words[1], "wedge") == 0;
+	rule->hangs = rule->wedges || strcmp(words[1], "hang") == 0;
 	if ((!rule->hangs && !faulty_ckr_parse(words[1], &rule->rv)) || !read_options(words + 2, count - 2, rule))
 		return false;
 	(void)snprintf(rule->token, sizeof(rule->token), "%s", token);
@@ -242,18 +243,19 @@ static bool applies(struct rule *rule, enum faulty_call call, const char *token)
 	return rule->seen > rule->after && (rule->times == 0 || rule->seen <= rule->after + rule->times);
 }
 
-/* Under the lock. */
-static struct faulty_verdict judge(enum faulty_call call, const char *token, bool *hangs)
+/* Under the lock. held_by: the rule that holds the call up, or NULL. */
+static struct faulty_verdict judge(enum faulty_call call, const char *token, const struct rule **held_by)
 {
 	struct faulty_verdict verdict = { FAULTY_PASS, CKR_OK };
 	bool lost = false;
-	*hangs = false;
+	*held_by = NULL;
 	for (size_t i = 0; i < script.rule_count; i++) {
 		struct rule *rule = &script.rules[i];
 		if (!applies(rule, call, token))
 			continue;
-		*hangs = rule->hangs;
-		if (!rule->hangs)
+		if (rule->hangs)
+			*held_by = rule;
+		else
 			verdict = (struct faulty_verdict){ rule->lost ? FAULTY_LOSE : FAULTY_REFUSE, rule->rv };
 		return verdict;
 	}
@@ -265,15 +267,15 @@ static struct faulty_verdict judge(enum faulty_call call, const char *token, boo
 	return verdict;
 }
 
-/* Until the script is another than the one that says so. */
-static void hang(unsigned long since)
+/* Until the script is another than the one that says so, or for good. */
+static void hang(unsigned long since, bool for_good)
 {
 	const struct timespec pause = { 0, HANG_LOOK_NS };
 	for (bool waits = true; waits;) {
 		(void)nanosleep(&pause, NULL);
 		(void)pthread_mutex_lock(&lock);
 		refresh();
-		waits = generation == since;
+		waits = for_good || generation == since;
 		(void)pthread_mutex_unlock(&lock);
 	}
 }
@@ -281,14 +283,15 @@ static void hang(unsigned long since)
 struct faulty_verdict faulty_control_judge(enum faulty_call call, const char *token)
 {
 	for (;;) {
-		bool hangs;
+		const struct rule *held_by;
 		(void)pthread_mutex_lock(&lock);
-		struct faulty_verdict verdict = judge(call, token, &hangs);
+		struct faulty_verdict verdict = judge(call, token, &held_by);
+		bool hangs = held_by, for_good = held_by && held_by->wedges;
 		unsigned long since = generation;
 		(void)pthread_mutex_unlock(&lock);
 		if (!hangs)
 			return verdict;
-		hang(since);
+		hang(since, for_good);
 	}
 }
 

@@ -67,11 +67,16 @@ def in_section(text, section, title, **options):
     return text
 
 
-def patient(text, wait, call, *labels):
-    """Short limits (signing-wait-seconds, the tokens' call-seconds), so that no test waits for those of real tokens."""
-    text = in_section(text, "process", None, signing_wait_seconds=wait)
+WAIT, CALL = 3, 1  # of patient(): how long a request waits for a token, and a call may take
+REQUEST = WAIT + CALL + 3  # whatever happens to the token, an answer comes within these seconds
+
+
+def patient(text, *labels):
+    """Short limits for these tokens, so that no test waits for those of real ones."""
+    text = in_section(text, "process", None, signing_wait_seconds=WAIT)
+    text = in_section(text, "listen", None, request_seconds=REQUEST)
     for label in labels:
-        text = in_section(text, "token", label, call_seconds=call)
+        text = in_section(text, "token", label, call_seconds=CALL)
     return text
 
 
