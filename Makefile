@@ -80,7 +80,7 @@ fault_module := $(BUILD)/tests/modules/faulty.so
 fault_objects := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard tests/modules/*.c))
 
 product_sources := $(foreach folder,$(folders),$(call sources_of,$(folder)))
-test_sources := $(wildcard tests/unit/*.c tests/unit/*/*.c tests/fuzz/*.c tests/bench/*.c tests/modules/*.c)
+test_sources := $(wildcard tests/unit/*.c tests/unit/*/*.c tests/fuzz/*.c tests/bench/*.c tests/bench/*/*.c tests/modules/*.c)
 sources := $(product_sources) $(test_sources)
 headers := $(wildcard $(foreach folder,$(folders),$(folder)/*.h $(folder)/*/*.h) tests/*/*.h tests/*/*/*.h)
 
@@ -236,10 +236,18 @@ bench-build: $(bench_programs)
 bench: all bench-build ## measure, and print a table of ratios within one run
 	@python3 tests/bench/run.py --build $(BUILD)
 
-$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(libraries)
+# What they share; of an archive each links what it uses.
+bench_support := $(BUILD)/bench/support.a
+$(bench_support): $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/bench/support/*.c))
+	@mkdir -p $(@D)
+	@echo "  AR    $@"
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(bench_support) $(libraries)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	@$(link) $< $(libraries) $(package_libs) -o $@
+	@$(link) $< $(bench_support) $(libraries) $(package_libs) -o $@
 
 # ---- testing ----
 
