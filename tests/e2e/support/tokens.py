@@ -14,7 +14,7 @@ from .server import CA
 SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
 SIGNER = "chancery-signer"
 CONF = "token/softhsm2.conf"  # where init puts SoftHSM2's configuration, in the state
-DOWN = ("down", "recovering")  # what readyz says of a token that does not sign
+DOWN = ("down", "recovering", "degraded")  # what readyz says of a token that does not sign
 PIN = "27182818"
 SO_PIN = "31415926"
 
