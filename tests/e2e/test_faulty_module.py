@@ -195,6 +195,18 @@ def a_wedged_call_never_returns_and_others_do(driver):
 
 
 @tests.rule()
+def a_rule_may_last_until_the_module_is_initialized_anew(driver):
+    session = driver.fresh("all CKR_DEVICE_ERROR until-initialize")
+    for _ in range(3):
+        equal(answer(lambda: driver.key(session)), DEVICE_ERROR, "a call")
+    driver.module.call("C_Finalize", None)
+    driver.module.initialize()
+    again = driver.module.open(driver.module.slot("one"))
+    driver.module.login(again, PIN)
+    equal(driver.sign(again, driver.key(again)), OK, "signing afterwards")
+
+
+@tests.rule()
 def a_seed_makes_each_value_come_at_a_call_and_the_same_ones_again(driver):
     def faults(seed):
         session = driver.fresh()
@@ -227,7 +239,7 @@ def at_random_no_login_is_told_that_its_pin_is_wrong(driver):
 @tests.rule()
 def what_is_no_rule_is_not_passed_over(driver):
     for rule in ("C_Sgin CKR_DEVICE_ERROR", "C_Sign CKR_NOTHING", "C_Sign", "C_Sign CKR_DEVICE_ERROR after",
-                 "sessions", "sessions two", "random 1 101", "token two random 1 5", "C_Sign hang lost", "0x30"):
+                 "sessions", "sessions two", "all 0x30 until", "random 1 101", "token two random 1 5", "C_Sign hang lost", "0x30"):
         session = driver.fresh(rule)
         driver.key(session)
         try:

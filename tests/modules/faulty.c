@@ -192,6 +192,8 @@ static CK_RV faulty_Initialize(void *arguments)
 	struct passage p = begin(C_INITIALIZE);
 	if (enter(&p))
 		leave(&p, real->C_Initialize(arguments));
+	if (p.answer == CKR_OK)
+		faulty_control_initialized();
 	faulty_log("initialize made=%s answered=%s", made_name(&p), faulty_ckr_name(p.answer));
 	return p.answer;
 }

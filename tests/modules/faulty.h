@@ -16,6 +16,7 @@
  *     C_Sign CKR_DEVICE_ERROR after 3 times 2    three pass, two fail, the rest pass
  *     C_Sign CKR_DEVICE_ERROR lost               done by the real module, its answer lost
  *     all 0x30                                   any number, too
+ *     all CKR_DEVICE_ERROR until-initialize      until the module was finalized and initialized anew
  *     C_Sign hang                                does not return until the script changes
  *     C_Sign wedge times 1                       never returns, whatever becomes of the script
  *     sessions 2                                 CKR_SESSION_COUNT beyond so many open
@@ -122,6 +123,8 @@ struct faulty_deed {
 size_t faulty_control_read(struct faulty_deed deeds[FAULTY_DEEDS]);
 /* What becomes of a call about this token ("" for none). Does not return while it is to hang, or ever. */
 struct faulty_verdict faulty_control_judge(enum faulty_call call, const char *token);
+/* C_Initialize was answered with CKR_OK. */
+void faulty_control_initialized(void);
 /* 0 where the script sets no limit. */
 size_t faulty_control_sessions(const char *token);
 int64_t faulty_control_idle_us(const char *token);

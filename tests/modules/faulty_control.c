@@ -19,6 +19,7 @@ struct rule {
 	char token[FAULTY_LABEL]; /* "": any */
 	int call;                 /* or FAULTY_ALL */
 	bool hangs, wedges, lost;
+	bool until_initialize, ended;
 	CK_RV rv;
 	unsigned long after, times; /* times 0: without end */
 	unsigned long seen;
@@ -80,12 +81,16 @@ static bool read_call(const char *text, int *call)
 	return false;
 }
 
-/* after N, times N, lost: in any order. */
+/* after N, times N, lost, until-initialize: in any order. */
 static bool read_options(char *const words[], size_t count, struct rule *rule)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (strcmp(words[i], "lost") == 0 && !rule->hangs) {
 			rule->lost = true;
+			continue;
+		}
+		if (strcmp(words[i], "until-initialize") == 0) {
+			rule->until_initialize = true;
 			continue;
 		}
 		unsigned long *number = strcmp(words[i], "after") == 0   ? &rule->after
@@ -237,7 +242,7 @@ static bool is_about(const char *wanted, const char *token)
 static bool applies(struct rule *rule, enum faulty_call call, const char *token)
 {
 	bool meant = rule->call == FAULTY_ALL ? call >= C_GET_SLOT_INFO : rule->call == (int)call;
-	if (!meant || !is_about(rule->token, token))
+	if (!meant || rule->ended || !is_about(rule->token, token))
 		return false;
 	rule->seen++;
 	return rule->seen > rule->after && (rule->times == 0 || rule->seen <= rule->after + rule->times);
@@ -293,6 +298,14 @@ struct faulty_verdict faulty_control_judge(enum faulty_call call, const char *to
 			return verdict;
 		hang(since, for_good);
 	}
+}
+
+void faulty_control_initialized(void)
+{
+	(void)pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < script.rule_count; i++)
+		script.rules[i].ended = script.rules[i].until_initialize;
+	(void)pthread_mutex_unlock(&lock);
 }
 
 /* ---- limits ---- */
