@@ -89,12 +89,13 @@ static void saw_signature(struct hsm_token *t)
 {
 	if (atomic_load_explicit(&t->failures, memory_order_relaxed))
 		atomic_store(&t->failures, 0);
-	if (atomic_load_explicit(&t->cures, memory_order_relaxed))
-		atomic_store(&t->cures, 0);
+	bool first = atomic_load_explicit(&t->cures, memory_order_relaxed) && atomic_exchange(&t->cures, 0);
 	/* A call that did not return may do so at last. Who recovers it, ends that himself. */
 	enum hsm_token_state state = hsm_token_state(t);
 	if (state == HSM_TOKEN_DEGRADED || state == HSM_TOKEN_DOWN)
 		hsm_token_set_state(t, HSM_TOKEN_UP, "it signs");
+	else if (first)
+		tell(t); /* those who waited for it need not any more */
 }
 
 void hsm_token_saw(struct hsm_token *t, const char *call, CK_RV rv)
@@ -148,10 +149,15 @@ int64_t hsm_token_oldest_call_ms(struct hsm_token *t)
 	return oldest_ms;
 }
 
-bool hsm_token_watch(struct hsm_token *t, int64_t limit_ms)
+size_t hsm_token_lost(struct hsm_token *t)
+{
+	return hsm_pool_lost(&t->pool);
+}
+
+bool hsm_token_watch(struct hsm_token *t)
 {
 	int64_t oldest_ms = hsm_token_oldest_call_ms(t), now_ms = clock_monotonic_ms();
-	if (oldest_ms == INT64_MAX || now_ms - oldest_ms < limit_ms)
+	if (oldest_ms == INT64_MAX || now_ms - oldest_ms < t->care.call_ms)
 		return false;
 	enum hsm_token_state state = hsm_token_state(t);
 	char why[96];
