@@ -55,7 +55,7 @@ struct lane {
 	struct queue *questions; /* NULL: the lane is not used */
 	_Atomic size_t load;     /* questions in it, those at work included */
 	pthread_t workers[SIGNER_WORKERS_MAX];
-	unsigned worker_count;
+	unsigned worker_count, wanted; /* the watch adds some for those that do not return */
 };
 
 /* Questions whose token is away. */

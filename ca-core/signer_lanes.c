@@ -189,6 +189,23 @@ static void settle_due(struct signer *s, struct question *again, struct question
 	}
 }
 
+/* ---- the workers ---- */
+
+static void *work(void *arg)
+{
+	struct lane *lane = arg;
+	auto_buf out = BUF_INIT;
+	struct question *q;
+	while ((q = queue_pop(lane->questions, -1))) {
+		q->token = lane->token;
+		signer_work(lane->signer, q, &out);
+		atomic_fetch_sub(&lane->load, 1);
+		if (out.failed || out.capacity > (size_t)64 << 10)
+			buf_free(&out);
+	}
+	return NULL;
+}
+
 /* ---- calls that do not return ---- */
 
 /* The workers of such a token's lane may all be inside it: what they cannot take waits with the others. */
@@ -204,13 +221,30 @@ static void empty_lane(struct signer *s, struct lane *lane)
 	}
 }
 
+/* The threads of calls that were written off are missing until those return. */
+static void replace_lost(struct lane *lane, size_t lost)
+{
+	struct error err = ERR_INIT;
+	while (lane->worker_count < lane->wanted + lost && lane->worker_count < SIGNER_WORKERS_MAX) {
+		if (signer_thread(&lane->workers[lane->worker_count], work, lane, &err)) {
+			log_err(LOG_LEVEL_ERROR, "no thread in the place of one that does not return", &err);
+			return;
+		}
+		lane->worker_count++;
+	}
+}
+
 static bool watch_calls(struct signer *s)
 {
 	bool stuck = false;
 	for (size_t i = 0; i < s->ca->token_count; i++) {
 		struct ca_token *t = &s->ca->tokens[i];
 		struct hsm_token *open = atomic_load(&t->token);
-		if (!open || !hsm_token_watch(open, (int64_t)t->config->call_seconds * 1000))
+		if (!open)
+			continue;
+		if (s->lanes[1 + i].questions)
+			replace_lost(&s->lanes[1 + i], hsm_token_lost(open));
+		if (!hsm_token_watch(open))
 			continue;
 		stuck = true;
 		if (s->lanes[1 + i].questions)
@@ -256,21 +290,6 @@ static void *watch(void *arg)
 
 /* ---- threads ---- */
 
-static void *work(void *arg)
-{
-	struct lane *lane = arg;
-	auto_buf out = BUF_INIT;
-	struct question *q;
-	while ((q = queue_pop(lane->questions, -1))) {
-		q->token = lane->token;
-		signer_work(lane->signer, q, &out);
-		atomic_fetch_sub(&lane->load, 1);
-		if (out.failed || out.capacity > (size_t)64 << 10)
-			buf_free(&out);
-	}
-	return NULL;
-}
-
 static int start_lane(struct signer *s, struct lane *lane, const struct ca_token *token, struct error *err)
 {
 	unsigned wanted = s->role->config->process.workers;
@@ -281,6 +300,7 @@ static int start_lane(struct signer *s, struct lane *lane, const struct ca_token
 	lane->questions = queue_new(SIGNER_QUEUE_MAX);
 	if (!lane->questions)
 		return err_set(err, ERR_INTERNAL, "no memory for the signer's queue");
+	lane->wanted = wanted;
 	while (lane->worker_count < wanted && lane->worker_count < SIGNER_WORKERS_MAX) {
 		if (signer_thread(&lane->workers[lane->worker_count], work, lane, err))
 			return -1;

@@ -206,6 +206,8 @@ static int finish(struct hsm_token *t, struct error *err)
 	if (missing)
 		log_error("token came back without keys that it had", KV("token", t->name.token),
 			  KV_INT("missing", missing));
+	if (t->care.call_ms)
+		hsm_pool_write_off(&t->pool, clock_monotonic_ms() - t->care.call_ms);
 	atomic_store(&t->failures, HSM_FAILURES_MAX - 1);
 	atomic_fetch_add(&t->cures, 1);
 	hsm_token_set_state(t, HSM_TOKEN_UP, "it is there again");

@@ -148,10 +148,15 @@ int64_t hsm_token_oldest_call_ms(struct hsm_token *t)
 	return oldest_ms;
 }
 
-bool hsm_token_watch(struct hsm_token *t, int64_t limit_ms)
+size_t hsm_token_lost(struct hsm_token *t)
+{
+	return hsm_pool_lost(&t->pool);
+}
+
+bool hsm_token_watch(struct hsm_token *t)
 {
 	int64_t oldest_ms = hsm_token_oldest_call_ms(t), now_ms = clock_monotonic_ms();
-	if (oldest_ms == INT64_MAX || now_ms - oldest_ms < limit_ms)
+	if (oldest_ms == INT64_MAX || now_ms - oldest_ms < t->care.call_ms)
 		return false;
 	enum hsm_token_state state = hsm_token_state(t);
 	char why[96];
