@@ -6,7 +6,7 @@
 #include "store/private.h"
 
 #define MAP_BYTES ((size_t)64 << 30)
-#define DATABASES 32
+#define DATABASES 64
 #define FORMAT_KEY "format"
 
 static enum err_code code_of(int rc)
