@@ -150,6 +150,8 @@ static void add_order(const struct record_order *r, struct buf *out)
 	end_entry(out, first, start);
 	if (r->due_ms)
 		add_number_entry(out, first, STORE_BY_DUE, r->due_ms);
+	if (r->serial.len)
+		add_bytes_entry(out, first, STORE_BY_SERIAL, r->serial);
 }
 
 static int derive_order(struct bytes key, struct bytes record, struct buf *out, struct error *err)
@@ -302,6 +304,7 @@ enum store_table index_table(enum store_index index)
 	case STORE_BY_ORDERED:
 	case STORE_BY_STATUS:
 	case STORE_BY_DUE:
+	case STORE_BY_SERIAL:
 		return STORE_ORDERS;
 	case STORE_BY_DELIVERY:
 		return STORE_DELIVERIES;
@@ -326,6 +329,7 @@ const char *store_index_name(enum store_index index)
 		[STORE_BY_ORDERED] = "by-ordered",
 		[STORE_BY_STATUS] = "by-status",
 		[STORE_BY_DUE] = "by-due",
+		[STORE_BY_SERIAL] = "by-serial",
 		[STORE_BY_DELIVERY] = "by-delivery",
 		[STORE_BY_LAPSE] = "by-lapse",
 	};

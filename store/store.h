@@ -66,6 +66,7 @@ enum store_index {
 	STORE_BY_ORDERED,     /* orders: requester's name, 0x00, when created, 8 octets (ms) */
 	STORE_BY_STATUS,      /* orders: status, 1 octet, when created, 8 octets (ms) */
 	STORE_BY_DUE,         /* orders that are due some time: when, 8 octets (ms) */
+	STORE_BY_SERIAL,      /* orders that hold a serial: that serial */
 	STORE_BY_DELIVERY,    /* deliveries that are due some time: when, 8 octets (ms) */
 	STORE_BY_LAPSE,       /* authorizations: when they end, 8 octets (seconds) */
 	STORE_INDEX_COUNT
@@ -141,7 +142,8 @@ int store_submit_wait(struct store *s, struct store_batch *b, struct store_outco
 /* ---- serials ---- */
 /* A serial that stands in an order's record (record_order.serial) has left the ledger for it: it is
  * accounted for there, also after a crash. Who takes it out of the record again puts a certificate or
- * a STORE_UNFINISHED record (void_ where nothing was signed) in the same batch. */
+ * a STORE_UNFINISHED record (void_ where nothing was signed) in the same batch; where neither is there,
+ * the store records it as unfinished. An order that is over may keep it beside these. */
 #define STORE_SERIAL_MAX 20
 struct store_serial {
 	uint8_t octets[STORE_SERIAL_MAX];
