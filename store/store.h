@@ -218,15 +218,17 @@ struct store_status {
 };
 const char *store_state_name(enum store_state s); /* "ok", "full", "broken" */
 void store_status(struct store *s, struct store_status *out);
-/* Forgets idempotency requests that ended before now; returns soon, works in the background. */
+/* Forgets idempotency requests and authorizations that ended before now, and deliveries that are dead
+ * and were made more than 30 days ago; returns soon, works in the background, a few hundred a commit. */
 void store_expire(struct store *s);
 
 /* A consistent compacted copy at directory (made, 0700, must not exist) while writing goes on. */
 int store_backup(struct store *s, const char *directory, struct error *err);
 
 /* Every record decodes, every index entry leads to its record and every record has all of its
- * entries, chains hash right without gaps, every serial of the ledger is a certificate, void,
- * unfinished or still unused. report is called with one line for each finding; progress (may be
+ * entries, chains hash right without gaps, every serial of the ledger is a certificate, an order's, void,
+ * unfinished or still unused, and none of it twice; what orders and organizations refer to is there and
+ * agrees: certificates, statements, versions. report is called with one line for each finding; progress (may be
  * NULL) with records done and in all. 0 clean; -1 ERR_INTEGRITY with the number of findings. */
 int store_check(struct store *s, void (*report)(void *arg, const char *line),
 		void (*progress)(void *arg, uint64_t done, uint64_t all), void *arg, struct error *err);
