@@ -153,9 +153,12 @@ static int64_t take_due(struct waiting *w, int64_t now_ms, struct question **aga
 {
 	int64_t next_ms = INT64_MAX;
 	struct question **at = &w->first;
+	/* After a change of a token all are tried; else each in its time. */
+	bool changed = w->token_changed;
+	w->token_changed = false;
 	while (*at) {
 		struct question *q = *at;
-		bool ready = q->not_before_ms <= now_ms && can_be_signed(q->issuer);
+		bool ready = (changed || q->not_before_ms <= now_ms) && can_be_signed(q->issuer);
 		if (now_ms < q->until_ms && !ready && !w->closed) {
 			/* Without a token only its change, which wakes us, makes it due. */
 			int64_t due_ms = can_be_signed(q->issuer) ? q->not_before_ms : q->until_ms;
@@ -274,7 +277,6 @@ static void *watch(void *arg)
 		struct question *again = NULL, *over = NULL;
 		int64_t now_ms = clock_monotonic_ms(), until_ms = now_ms + (stuck ? STUCK_MS : pause_ms);
 		(void)pthread_mutex_lock(&w->lock);
-		w->token_changed = false;
 		int64_t due_ms = take_due(w, now_ms, &again, &over);
 		closed = w->closed;
 		struct timespec until = wait_until(due_ms < until_ms ? due_ms : until_ms);

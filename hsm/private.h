@@ -144,6 +144,7 @@ struct hsm_token {
 	_Atomic int64_t failed_ms; /* the last call that failed */
 	atomic_uint failures;      /* since the last signature */
 	atomic_uint cures;         /* recoveries since the last signature: each goes further than the one before */
+	atomic_bool trial;         /* after a recovery one signs alone: whether the token does is to be seen */
 	_Atomic int64_t probed_ms;
 	_Atomic uint64_t signatures, retries, refusals;
 	_Atomic uint64_t entered[HSM_TOKEN_STATES];

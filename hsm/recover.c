@@ -208,9 +208,13 @@ static int finish(struct hsm_token *t, struct error *err)
 			  KV_INT("missing", missing));
 	if (t->care.call_ms)
 		hsm_pool_write_off(&t->pool, clock_monotonic_ms() - t->care.call_ms);
+	atomic_store(&t->trial, false); /* whoever had it is written off */
 	atomic_store(&t->failures, HSM_FAILURES_MAX - 1);
-	atomic_fetch_add(&t->cures, 1);
-	hsm_token_set_state(t, HSM_TOKEN_UP, "it is there again");
+	atomic_store(&t->failed_ms, clock_monotonic_ms());
+	/* The first time it is believed. One that did not sign since then is believed when it signs. */
+	bool believed = atomic_fetch_add(&t->cures, 1) == 0 && hsm_pool_lost(&t->pool) == 0;
+	hsm_token_set_state(t, believed ? HSM_TOKEN_UP : HSM_TOKEN_DEGRADED,
+			    believed ? "it is there again" : "it answers; whether it signs is to be seen");
 	return 0;
 }
 
@@ -267,7 +271,7 @@ static void finish_all(struct hsm_module *m)
 	}
 }
 
-/* 1: done, and the token is up. 0: done. -1: it could not be done. */
+/* 1: done, and the token is there. 0: done. -1: it could not be done. */
 static int restart(struct hsm_token *t)
 {
 	struct error err = ERR_INIT; /* why the token is down says more than why it stays so */
@@ -280,7 +284,8 @@ static int restart(struct hsm_token *t)
 		return -1;
 	}
 	finish_all(t->module);
-	return hsm_token_state(t) == HSM_TOKEN_UP;
+	enum hsm_token_state state = hsm_token_state(t);
+	return state == HSM_TOKEN_UP || state == HSM_TOKEN_DEGRADED;
 }
 
 /* ---- the round ---- */

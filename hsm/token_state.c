@@ -89,12 +89,13 @@ static void saw_signature(struct hsm_token *t)
 {
 	if (atomic_load_explicit(&t->failures, memory_order_relaxed))
 		atomic_store(&t->failures, 0);
-	if (atomic_load_explicit(&t->cures, memory_order_relaxed))
-		atomic_store(&t->cures, 0);
+	bool first = atomic_load_explicit(&t->cures, memory_order_relaxed) && atomic_exchange(&t->cures, 0);
 	/* A call that did not return may do so at last. Who recovers it, ends that himself. */
 	enum hsm_token_state state = hsm_token_state(t);
 	if (state == HSM_TOKEN_DEGRADED || state == HSM_TOKEN_DOWN)
 		hsm_token_set_state(t, HSM_TOKEN_UP, "it signs");
+	else if (first)
+		tell(t); /* those who waited for it need not any more */
 }
 
 void hsm_token_saw(struct hsm_token *t, const char *call, CK_RV rv)
