@@ -2,8 +2,6 @@
 #include "ca-core/message_codec.h"
 
 #define IDEMPOTENCY_KEY_MAX 128
-#define COMMON_NAME_MAX 64
-#define CURSOR_MAX 2048
 
 /* ---- issuing ---- */
 
@@ -12,10 +10,12 @@ void message_issue_write(const struct message_issue *m, struct buf *out)
 	buf_u64(out, m->session);
 	codec_field(out, m->profile, CODEC_NAME_MAX);
 	buf_u32(out, m->days);
-	codec_field(out, m->common_name, COMMON_NAME_MAX);
+	codec_field(out, m->common_name, CODEC_COMMON_NAME_MAX);
 	codec_list(out, m->names, m->name_count, MESSAGE_NAMES_MAX, MESSAGE_TEXT_MAX);
 	codec_field(out, m->spki, CODEC_SPKI_MAX);
 	buf_add(out, m->csr_hash, sizeof(m->csr_hash));
+	codec_field(out, m->asked_subject, CODEC_SUBJECT_MAX);
+	codec_list(out, m->not_copied, m->not_copied_count, MESSAGE_NOT_COPIED_MAX, MESSAGE_TEXT_MAX);
 	codec_field(out, m->idempotency_key, IDEMPOTENCY_KEY_MAX);
 	codec_time(out, m->deadline_ms);
 	codec_bool(out, m->dry_run);
@@ -27,10 +27,12 @@ int message_issue_read(struct bytes in, struct message_issue *m, struct error *e
 	m->session = reader_u64(&r);
 	m->profile = reader_field(&r, CODEC_NAME_MAX);
 	m->days = reader_u32(&r);
-	m->common_name = reader_field(&r, COMMON_NAME_MAX);
+	m->common_name = reader_field(&r, CODEC_COMMON_NAME_MAX);
 	m->name_count = codec_read_list(&r, m->names, MESSAGE_NAMES_MAX, MESSAGE_TEXT_MAX);
 	m->spki = reader_field(&r, CODEC_SPKI_MAX);
 	reader_copy(&r, m->csr_hash, sizeof(m->csr_hash));
+	m->asked_subject = reader_field(&r, CODEC_SUBJECT_MAX);
+	m->not_copied_count = codec_read_list(&r, m->not_copied, MESSAGE_NOT_COPIED_MAX, MESSAGE_TEXT_MAX);
 	m->idempotency_key = reader_field(&r, IDEMPOTENCY_KEY_MAX);
 	m->deadline_ms = codec_read_time(&r);
 	m->dry_run = codec_read_bool(&r);
@@ -141,7 +143,7 @@ void message_certificate_list_write(const struct message_certificate_list *m, st
 	codec_field(out, m->issuer, CODEC_NAME_MAX);
 	buf_u8(out, m->status);
 	codec_time(out, m->expiring_before_s);
-	codec_field(out, m->cursor, CURSOR_MAX);
+	codec_field(out, m->cursor, CODEC_CURSOR_MAX);
 	buf_u32(out, m->limit);
 }
 
@@ -154,7 +156,7 @@ int message_certificate_list_read(struct bytes in, struct message_certificate_li
 	m->issuer = reader_field(&r, CODEC_NAME_MAX);
 	m->status = reader_u8(&r);
 	m->expiring_before_s = codec_read_time(&r);
-	m->cursor = reader_field(&r, CURSOR_MAX);
+	m->cursor = reader_field(&r, CODEC_CURSOR_MAX);
 	m->limit = reader_u32(&r);
 	if (m->limit == 0 || m->limit > MESSAGE_ROWS_MAX)
 		r.failed = true;
@@ -164,14 +166,14 @@ int message_certificate_list_read(struct bytes in, struct message_certificate_li
 void message_certificates_write(const struct message_certificates *m, struct buf *out)
 {
 	codec_list(out, m->rows, m->count, MESSAGE_ROWS_MAX, CODEC_CERTIFICATE_MAX);
-	codec_field(out, m->next, CURSOR_MAX);
+	codec_field(out, m->next, CODEC_CURSOR_MAX);
 }
 
 int message_certificates_read(struct bytes in, struct message_certificates *m, struct error *err)
 {
 	struct reader r = reader_of(in);
 	m->count = codec_read_list(&r, m->rows, MESSAGE_ROWS_MAX, CODEC_CERTIFICATE_MAX);
-	m->next = reader_field(&r, CURSOR_MAX);
+	m->next = reader_field(&r, CODEC_CURSOR_MAX);
 	return codec_done(&r, "certificates", err);
 }
 
