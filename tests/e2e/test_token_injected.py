@@ -339,7 +339,8 @@ def where_only_a_new_process_helps_there_is_one(env):
             load.flows(20)
             faulty.script("C_GetTokenInfo wedge times 1", "C_Sign wedge times 1",
                           "all CKR_DEVICE_ERROR until-initialize")
-            load.flows(1, STUCK)
+            wait_until(lambda: "a new process takes over" in ca.log(), STUCK, "the end of the signer")
+            faulty.off()  # what was wrong with the old process is not so with the new one
             load.flows(20)
         equal(ca.roles()["front"], before, "the front's process")
         balance(ca, [load], faulty)
