@@ -348,6 +348,8 @@ int hsm_keys_find_again(struct hsm_token *t, struct error *err)
 		pthread_mutex_unlock(&k->lock);
 		missing = found < 0 ? -1 : missing + !found;
 	}
+	if (missing < 0)
+		atomic_store(&t->lacks_keys, true); /* nobody has looked for those behind it */
 	pthread_mutex_unlock(&t->keys_lock);
 	return missing;
 }
