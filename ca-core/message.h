@@ -132,8 +132,8 @@ struct message_issue {
 	struct bytes not_copied[MESSAGE_NOT_COPIED_MAX];
 	struct bytes idempotency_key; /* 1 to 128 printable ASCII, or none */
 	int64_t deadline_ms;          /* CLOCK_MONOTONIC of the machine: past it, before C_Sign, it is dropped */
-	bool dry_run; /* decide, but sign nothing: csr/decode; answered with MSG_DONE, or, where an order would be
-			 * made, with MSG_ORDER without content */
+	bool dry_run; /* decide, but sign nothing: csr/decode; answered with MSG_DONE, or with the MSG_ORDER
+			 * that would be made, its id none */
 };
 /* The profile of a message that was not read yet, to see whose it is; BYTES_NONE where it is malformed. */
 struct bytes message_issue_profile(struct bytes in);

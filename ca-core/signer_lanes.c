@@ -16,7 +16,9 @@
 #define STUCK_MS 200    /* while a call does not return */
 #define TRY_FIRST_MS 20 /* from one try of a question that waits to its next, doubled each time */
 #define TRY_MOST_MS 500
-#define JOIN_MS 3000
+#define LEAVE_CALLS 3  /* how many times call-seconds nothing of a token returns, until a new process is tried */
+#define LEAVE_MS 10000 /* at least; and where other tokens sign: */
+#define LEAVE_OTHERS_MS 60000
 
 /* ---- which lane ---- */
 
@@ -256,6 +258,34 @@ static bool watch_calls(struct signer *s)
 	return stuck;
 }
 
+static bool another_signs(struct signer *s, size_t than)
+{
+	for (size_t i = 0; i < s->ca->token_count; i++) {
+		struct hsm_token *open = atomic_load(&s->ca->tokens[i].token);
+		if (i != than && open && hsm_token_state(open) == HSM_TOKEN_UP)
+			return true;
+	}
+	return false;
+}
+
+/* A module with a call in it that does not return cannot be finalized, and may be of no use until it is: some lose an
+ * answer for ever when their connection breaks. A new process begins without it; the supervisor starts one at once. */
+static void leave_if_nothing_else_helps(struct signer *s)
+{
+	for (size_t i = 0; i < s->ca->token_count; i++) {
+		struct hsm_token *open = atomic_load(&s->ca->tokens[i].token);
+		int64_t limit_ms = (int64_t)s->ca->tokens[i].config->call_seconds * 1000 * LEAVE_CALLS;
+		int64_t least_ms = another_signs(s, i) ? LEAVE_OTHERS_MS : LEAVE_MS;
+		limit_ms = limit_ms < least_ms ? least_ms : limit_ms;
+		if (!open || hsm_token_stuck_ms(open) < limit_ms || !s->front || atomic_exchange(&s->leaving, true))
+			continue;
+		log_error("a call into a token does not return, and its module cannot be initialized anew: a new "
+			  "process takes over",
+			  KV("token", s->ca->tokens[i].config->name));
+		channel_shutdown(s->front);
+	}
+}
+
 /* The least of the tokens' limits decides how closely their calls are watched. */
 static int64_t watch_pause_ms(const struct signer *s)
 {
@@ -274,6 +304,7 @@ static void *watch(void *arg)
 	bool closed;
 	do {
 		bool stuck = watch_calls(s);
+		leave_if_nothing_else_helps(s);
 		struct question *again = NULL, *over = NULL;
 		int64_t now_ms = clock_monotonic_ms(), until_ms = now_ms + (stuck ? STUCK_MS : pause_ms);
 		(void)pthread_mutex_lock(&w->lock);
@@ -333,9 +364,9 @@ int signer_lanes_start(struct signer *s, struct error *err)
 	return 0;
 }
 
-bool signer_join(pthread_t thread)
+bool signer_join(const struct signer *s, pthread_t thread)
 {
-	struct timespec until = wait_until(clock_monotonic_ms() + JOIN_MS);
+	struct timespec until = wait_until(s->join_until_ms);
 	return pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == 0;
 }
 
@@ -344,7 +375,7 @@ static bool stop_lane(struct lane *lane)
 {
 	bool ended = true;
 	for (unsigned i = 0; i < lane->worker_count; i++)
-		ended = signer_join(lane->workers[i]) && ended;
+		ended = signer_join(lane->signer, lane->workers[i]) && ended;
 	if (!ended)
 		return false;
 	lane->worker_count = 0;

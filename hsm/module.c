@@ -159,7 +159,7 @@ static bool has_slow_call(const struct hsm_module *m, int64_t now_ms)
 	int64_t before_ms = now_ms - HSM_RESTART_WAIT_MS / 4;
 	for (size_t i = 0; i < m->token_count; i++) {
 		int64_t anchor_ms = atomic_load(&m->tokens[i]->anchor_since_ms);
-		if ((anchor_ms && anchor_ms < before_ms) || hsm_pool_is_stuck(&m->tokens[i]->pool, before_ms))
+		if ((anchor_ms && anchor_ms < before_ms) || hsm_pool_first_ms(&m->tokens[i]->pool) < before_ms)
 			return true;
 	}
 	return false;

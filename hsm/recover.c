@@ -303,12 +303,22 @@ static int revive(struct hsm_token *t, struct error *err)
 	return finish(t, err);
 }
 
+/* What was not found once may have been a wrong answer. */
+static void look_for_keys(struct hsm_token *t)
+{
+	struct error ignored = ERR_INIT; /* the next call says it again */
+	if (atomic_load(&t->lacks_keys) && hsm_keys_find_again(t, &ignored) == 0 && t->care.changed)
+		t->care.changed(t->care.arg);
+}
+
 static int settle(struct hsm_token *t, struct error *err)
 {
 	switch (hsm_token_state(t)) {
 	case HSM_TOKEN_UP:
+		look_for_keys(t);
 		return keep_alive(t, err);
 	case HSM_TOKEN_DEGRADED:
+		look_for_keys(t);
 		if (clock_monotonic_ms() - atomic_load(&t->failed_ms) >= HSM_DEGRADED_MS)
 			hsm_token_set_state(t, HSM_TOKEN_UP, "it answers, and nothing has failed for a while");
 		return 0;
@@ -342,6 +352,8 @@ int64_t hsm_token_rest_ms(struct hsm_token *t)
 	int64_t most_ms = HSM_BACKOFF_MOST_MS, down_ms;
 	switch (hsm_token_state(t)) {
 	case HSM_TOKEN_UP:
+		if (atomic_load(&t->lacks_keys))
+			return most_ms;
 		return t->care.keep_alive_ms && t->care.keep_alive_ms < HSM_LOOK_UP_MS ? t->care.keep_alive_ms
 										       : HSM_LOOK_UP_MS;
 	case HSM_TOKEN_PIN_REFUSED:

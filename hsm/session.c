@@ -135,14 +135,15 @@ size_t hsm_pool_lost(struct hsm_pool *pool)
 	return lost;
 }
 
-bool hsm_pool_is_stuck(struct hsm_pool *pool, int64_t before_ms)
+int64_t hsm_pool_first_ms(struct hsm_pool *pool)
 {
-	bool stuck = false;
+	int64_t first_ms = INT64_MAX;
 	pthread_mutex_lock(&pool->lock);
 	for (size_t i = 0; i < pool->lent; i++)
-		stuck = stuck || pool->leases[i].since_ms < before_ms;
+		if (pool->leases[i].since_ms < first_ms)
+			first_ms = pool->leases[i].since_ms;
 	pthread_mutex_unlock(&pool->lock);
-	return stuck;
+	return first_ms;
 }
 
 size_t hsm_pool_lent(struct hsm_pool *pool)

@@ -328,8 +328,10 @@ static void another_key_under_the_same_id_does_not_sign(void)
 	CHECK(!hsm_key_is_there(c.key));
 	CHECK_FAILS(sign(c.key, &c.err) == -1, &c.err, ERR_TOKEN_UNAVAILABLE);
 	bent.list.C_GetAttributeValue = bent.real->C_GetAttributeValue;
-	CHECK_OK(sign(c.key, &c.err) == 0, &c.err);
+	CHECK(hsm_token_rest_ms(c.f.token) <= HSM_BACKOFF_MOST_MS);
+	CHECK_OK(hsm_token_probe(c.f.token, &c.err) == 0, &c.err);
 	CHECK(hsm_key_is_there(c.key));
+	CHECK_OK(sign(c.key, &c.err) == 0, &c.err);
 	end(&c);
 }
 
