@@ -55,7 +55,7 @@ struct lane {
 	struct queue *questions; /* NULL: the lane is not used */
 	_Atomic size_t load;     /* questions in it, those at work included */
 	pthread_t workers[SIGNER_WORKERS_MAX];
-	unsigned worker_count;
+	unsigned worker_count, wanted; /* the watch adds some for those that do not return */
 };
 
 /* Questions whose token is away. */
@@ -104,6 +104,8 @@ struct signer {
 	pthread_mutex_t lock;   /* for all that follows */
 	pthread_cond_t changed; /* by CLOCK_MONOTONIC */
 	bool stopping;
+	int64_t join_until_ms; /* CLOCK_MONOTONIC: how long an orderly stop waits for threads, all in all */
+	_Atomic bool leaving;  /* for a new process: a token's module cannot be helped otherwise */
 	struct tender tenders[CA_CONFIG_TOKENS_MAX];
 	bool head_wanted; /* every list has its head */
 	pthread_t keeper, admin;
@@ -135,8 +137,8 @@ uint64_t signer_lanes_length(struct signer *s);
 /* Waits, as a question would, until a token with the issuer's key can sign. For threads of which each serves one
  * person; when the time is over the caller finds out why. */
 void signer_wait_for_token(struct signer *s, const struct ca_issuer *issuer);
-/* pthread_join for at most 3 s. False: it has not ended. */
-bool signer_join(pthread_t thread);
+/* pthread_join, until the signer's join_until_ms at most. False: it has not ended. */
+bool signer_join(const struct signer *s, pthread_t thread);
 
 /* ---- signer_front.c ---- */
 /* One frame of the front: queued for a worker, or refused at once. */
