@@ -116,6 +116,70 @@ void config_texts_free(struct ca_texts *texts)
 	*texts = (struct ca_texts){ 0 };
 }
 
+/* ---- names and networks ---- */
+
+int config_get_suffixes(const struct config_section *s, const char *option, struct ca_texts *out)
+{
+	if (config_get_texts(s, option, 1024, out))
+		return -1;
+	for (size_t i = 0; i < out->count; i++) {
+		struct ca_name name;
+		struct error why = ERR_INIT;
+		const char *suffix = out->items[i], *base = suffix + (suffix[0] == '.');
+		if (ca_name_dns(bytes_of(base), &name, &why) || name.wildcard)
+			return config_bad(s, option,
+					  "\"%s\" is neither a name (\"example.test\") nor all names below one "
+					  "(\".example.test\")",
+					  suffix);
+		if (strcmp(name.text, base) != 0)
+			return config_bad(s, option, "\"%s\" is not in lower case", suffix);
+	}
+	return 0;
+}
+
+static int parse_network(const struct config_section *s, const char *option, const char *text,
+			 struct ca_config_network *out)
+{
+	struct ca_name name;
+	struct error why = ERR_INIT;
+	size_t len = strcspn(text, "/");
+	if (ca_name_ip_text(BYTES(text, len), &name, &why))
+		return config_bad(s, option, "\"%s\" is no address or network (10.0.0.0/8)", text);
+	unsigned bits = name.address_len * 8U, prefix = bits;
+	if (text[len]) {
+		const char *digits = text + len + 1;
+		size_t count = strspn(digits, "0123456789");
+		if (count == 0 || count > 3 || digits[count] || strtoul(digits, NULL, 10) > bits)
+			return config_bad(s, option, "\"%s\" has no prefix length of 0 to %u", text, bits);
+		prefix = (unsigned)strtoul(digits, NULL, 10);
+	}
+	for (unsigned bit = prefix; bit < bits; bit++)
+		if (name.address[bit / 8] & (0x80U >> bit % 8))
+			return config_bad(s, option, "\"%s\" has bits set behind its prefix", text);
+	memcpy(out->address, name.address, sizeof(out->address));
+	out->address_len = name.address_len;
+	out->prefix_len = (uint8_t)prefix;
+	return 0;
+}
+
+int config_get_networks(const struct config_section *s, const char *option, struct ca_config_network **out,
+			size_t *count)
+{
+	struct ca_texts networks = { 0 };
+	int rc = config_get_texts(s, option, 256, &networks);
+	if (rc == 0 && networks.count) {
+		*out = calloc(networks.count, sizeof(**out));
+		if (!*out)
+			rc = config_bad(s, option, "no memory");
+	}
+	for (size_t i = 0; rc == 0 && i < networks.count; i++) {
+		rc = parse_network(s, option, networks.items[i], &(*out)[i]);
+		*count = i + 1;
+	}
+	config_texts_free(&networks);
+	return rc;
+}
+
 /* ---- grammar ---- */
 
 /* libconfuse hands its errors to a function without an argument of ours: whose they are, during one
@@ -141,57 +205,87 @@ __attribute__((format(printf, 2, 0))) static void on_error(cfg_t *cfg, const cha
 #define FLAG(name) CFG_BOOL(name, cfg_false, CFGF_NODEFAULT)
 #define TITLED (CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES)
 
-static cfg_t *new_grammar(void)
-{
-	cfg_opt_t process[] = { TEXT("node"),
-				TEXT("signer-user"),
-				TEXT("front-user"),
-				NUMBER("workers"),
-				NUMBER("signing-wait-seconds"),
-				NUMBER("signing-queue"),
-				TEXT("log-format"),
-				TEXT("log-level"),
-				CFG_END() };
-	cfg_opt_t listeners[] = { TEXTS("https"), TEXTS("http"),         TEXTS("names"),
-				  TEXT("url"),    NUMBER("connections"), NUMBER("request-seconds"),
-				  CFG_END() };
-	cfg_opt_t token[] = { TEXT("module"),
-			      TEXT("softhsm-conf"),
-			      TEXT("uri"),
-			      TEXT("pin"),
-			      NUMBER("sessions"),
-			      FLAG("online"),
-			      NUMBER("keep-alive-seconds"),
-			      NUMBER("call-seconds"),
-			      CFG_END() };
-	cfg_opt_t issuer[] = { TEXT("token"),       TEXTS("alternatives"),       TEXT("key"), TEXT("parent"),
-			       NUMBER("crl-hours"), NUMBER("crl-overlap-hours"), CFG_END() };
-	cfg_opt_t profile[] = {
-		TEXT("kind"),       TEXT("validation"),         TEXT("issuer"),           NUMBER("days"),
-		NUMBER("days-max"), NUMBER("backdate-seconds"), FLAG("key-encipherment"), FLAG("common-name"),
-		FLAG("wildcards"),  FLAG("addresses"),          FLAG("underscores"),      FLAG("mail"),
-		FLAG("uris"),       NUMBER("names-max"),        TEXT("revocation"),       FLAG("allow-hold"),
-		FLAG("test"),       FLAG("internal"),           TEXTS("waivers"),         TEXTS("policies"),
-		CFG_END()
-	};
-	cfg_opt_t grant[] = { TEXTS("identities"),   TEXTS("profiles"), TEXTS("suffixes"), TEXTS("networks"),
-			      TEXTS("common-names"), FLAG("wildcards"), CFG_END() };
-	cfg_opt_t audit[] = { TEXT("token"), TEXT("key"), NUMBER("head-minutes"), CFG_END() };
-	cfg_opt_t root[] = { TEXT("arc"),
-			     CFG_SEC("process", process, CFGF_NONE),
-			     CFG_SEC("listen", listeners, CFGF_NONE),
-			     CFG_SEC("token", token, TITLED),
-			     CFG_SEC("issuer", issuer, TITLED),
-			     CFG_SEC("profile", profile, TITLED),
-			     CFG_SEC("grant", grant, TITLED),
-			     CFG_SEC("audit", audit, CFGF_NONE),
-			     CFG_END() };
-	return cfg_init(root, CFGF_NONE); /* copies all of it */
-}
+/* libconfuse copies them for each file that is read; nothing changes them. */
+static cfg_opt_t process_options[] = { TEXT("node"),
+				       TEXT("signer-user"),
+				       TEXT("front-user"),
+				       NUMBER("workers"),
+				       NUMBER("signing-wait-seconds"),
+				       NUMBER("signing-queue"),
+				       TEXT("log-format"),
+				       TEXT("log-level"),
+				       CFG_END() };
+static cfg_opt_t listen_options[] = { TEXTS("https"), TEXTS("http"),         TEXTS("names"),
+				      TEXT("url"),    NUMBER("connections"), NUMBER("request-seconds"),
+				      CFG_END() };
+static cfg_opt_t token_options[] = { TEXT("module"),
+				     TEXT("softhsm-conf"),
+				     TEXT("uri"),
+				     TEXT("pin"),
+				     NUMBER("sessions"),
+				     FLAG("online"),
+				     NUMBER("keep-alive-seconds"),
+				     NUMBER("call-seconds"),
+				     CFG_END() };
+static cfg_opt_t issuer_options[] = { TEXT("token"),       TEXTS("alternatives"),       TEXT("key"), TEXT("parent"),
+				      NUMBER("crl-hours"), NUMBER("crl-overlap-hours"), CFG_END() };
+static cfg_opt_t profile_options[] = { TEXT("kind"),
+				       TEXT("validation"),
+				       TEXT("issuer"),
+				       NUMBER("days"),
+				       NUMBER("days-max"),
+				       NUMBER("backdate-seconds"),
+				       FLAG("key-encipherment"),
+				       FLAG("common-name"),
+				       FLAG("wildcards"),
+				       FLAG("addresses"),
+				       FLAG("underscores"),
+				       FLAG("mail"),
+				       FLAG("uris"),
+				       NUMBER("names-max"),
+				       TEXT("revocation"),
+				       FLAG("allow-hold"),
+				       FLAG("test"),
+				       FLAG("internal"),
+				       TEXTS("waivers"),
+				       TEXTS("policies"),
+				       TEXTS("methods"),
+				       TEXT("caa"),
+				       FLAG("parent-domains"),
+				       NUMBER("reuse-days"),
+				       NUMBER("approvals"),
+				       NUMBER("approve-hours"),
+				       NUMBER("order-days"),
+				       CFG_END() };
+static cfg_opt_t grant_options[] = { TEXTS("identities"),   TEXTS("profiles"), TEXTS("suffixes"), TEXTS("networks"),
+				     TEXTS("common-names"), FLAG("wildcards"), CFG_END() };
+static cfg_opt_t audit_options[] = { TEXT("token"), TEXT("key"), NUMBER("head-minutes"), CFG_END() };
+static cfg_opt_t zone_options[] = {
+	TEXTS("suffixes"), TEXTS("networks"),         TEXTS("resolvers"),     FLAG("dnssec"), TEXT("dnssec-anchors"),
+	FLAG("public"),    TEXTS("connect-networks"), TEXTS("connect-ports"), TEXT("caa"),    TEXTS("mail"),
+	CFG_END()
+};
+static cfg_opt_t mail_options[] = { TEXT("server"), TEXT("from"), TEXT("user"), TEXT("password"), CFG_END() };
+static cfg_opt_t notify_options[] = { FLAG("mail"), TEXT("webhook"), TEXT("webhook-secret"), TEXTS("expiry-days"),
+				      CFG_END() };
+static cfg_opt_t all_options[] = { TEXT("arc"),
+				   TEXT("caa-identity"),
+				   TEXT("dns-cname-base"),
+				   CFG_SEC("process", process_options, CFGF_NONE),
+				   CFG_SEC("listen", listen_options, CFGF_NONE),
+				   CFG_SEC("token", token_options, TITLED),
+				   CFG_SEC("issuer", issuer_options, TITLED),
+				   CFG_SEC("profile", profile_options, TITLED),
+				   CFG_SEC("grant", grant_options, TITLED),
+				   CFG_SEC("audit", audit_options, CFGF_NONE),
+				   CFG_SEC("zone", zone_options, TITLED),
+				   CFG_SEC("mail", mail_options, CFGF_NONE),
+				   CFG_SEC("notify", notify_options, CFGF_NONE),
+				   CFG_END() };
 
 cfg_t *config_parse(struct buf *text, const struct config_lines *lines, struct error *err)
 {
-	cfg_t *root = new_grammar();
+	cfg_t *root = cfg_init(all_options, CFGF_NONE);
 	FILE *stream = text->len ? fmemopen(text->data, text->len, "r") : fopen("/dev/null", "r");
 	int rc = CFG_FILE_ERROR;
 	struct error found = ERR_INIT;

@@ -28,6 +28,24 @@ const char *message_type_name(uint16_t type)
 		{ MSG_HEALTH_GET, "health-get" },
 		{ MSG_HEALTH, "health" },
 		{ MSG_FRONT_CERTIFICATE, "front-certificate" },
+		{ MSG_ORDER_CREATE, "order-create" },
+		{ MSG_ORDER_CHANGE, "order-change" },
+		{ MSG_ORDER_ACT, "order-act" },
+		{ MSG_ORDER_DECIDE, "order-decide" },
+		{ MSG_ORDER_GET, "order-get" },
+		{ MSG_ORDER, "order" },
+		{ MSG_ORDER_TBS, "order-tbs" },
+		{ MSG_BYTES, "bytes" },
+		{ MSG_ORDER_LIST, "order-list" },
+		{ MSG_ORDERS, "orders" },
+		{ MSG_ORGANIZATION_ADD, "organization-add" },
+		{ MSG_ORGANIZATION_DECIDE, "organization-decide" },
+		{ MSG_ORGANIZATION_GET, "organization-get" },
+		{ MSG_ORGANIZATION, "organization" },
+		{ MSG_ORGANIZATION_RECORD, "organization-record" },
+		{ MSG_ORGANIZATION_LIST, "organization-list" },
+		{ MSG_ORGANIZATIONS, "organizations" },
+		{ MSG_EXPLAIN, "explain" },
 		{ MSG_SESSIONS_DROP, "sessions-drop" },
 		{ MSG_IDENTITY_ADD, "identity-add" },
 		{ MSG_IDENTITY_RENEW, "identity-renew" },
@@ -44,6 +62,10 @@ const char *message_type_name(uint16_t type)
 		{ MSG_KEY_BLOCK, "key-block" },
 		{ MSG_TOKEN_PIN, "token-pin" },
 		{ MSG_RESTORE_CONFIRM, "restore-confirm" },
+		{ MSG_VALIDATE, "validate" },
+		{ MSG_VALIDATED, "validated" },
+		{ MSG_DELIVER, "deliver" },
+		{ MSG_DELIVERED, "delivered" },
 	};
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (names[i].type == type)
@@ -73,7 +95,7 @@ int message_error_read(struct bytes in, struct error *peer, struct error *err)
 	reader_field_text(&r, peer->member, sizeof(peer->member));
 	reader_field_text(&r, peer->value, sizeof(peer->value));
 	reader_field_text(&r, peer->allowed, sizeof(peer->allowed));
-	if (code == ERR_NONE || code >= ERR_CODE_COUNT)
+	if (code == ERR_NONE || code == ERR_SIGNATURE_UNCERTAIN || code >= ERR_CODE_COUNT)
 		r.failed = true;
 	else
 		peer->code = (enum err_code)code;
