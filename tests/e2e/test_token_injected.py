@@ -302,7 +302,7 @@ def a_token_that_hangs_and_then_fails_heals_too(env):
 @tests.rule(60)
 def a_call_that_never_returns_costs_no_more_than_itself(env):
     """Some modules wait for ever for what will not come, in one of their threads."""
-    with behind_faulty(env, "wedged") as (ca, faulty):
+    with behind_faulty(env, "wedged", orderly=False) as (ca, faulty):
         before = ca.roles()["front"]
         with Traffic(ca, within=IN_TIME) as load:
             load.flows(20)
@@ -333,7 +333,7 @@ def where_only_a_new_process_helps_there_is_one(env):
 
     The one that looks after the token may be among them, and without C_Finalize the module does not come back.
     """
-    with behind_faulty(env, "stuck") as (ca, faulty):
+    with behind_faulty(env, "stuck", orderly=False) as (ca, faulty):
         before = ca.roles()["front"]
         with Traffic(ca, within=IN_TIME) as load:
             load.flows(20)

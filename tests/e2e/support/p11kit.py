@@ -9,9 +9,9 @@ import os
 import signal
 import time
 
-from .harness import Failure, equal, expect, wait_until
-from .server import CA, children
-from .tokens import SOFTHSM, as_signer, for_signer, in_section, write
+from .harness import Failure, expect, wait_until
+from .server import children
+from .tokens import SOFTHSM, as_signer, for_signer, in_section, running, write
 
 CLIENT = "/usr/lib/x86_64-linux-gnu/pkcs11/p11-kit-client.so"
 
@@ -106,17 +106,17 @@ class P11Kit:
 @contextlib.contextmanager
 def behind_p11kit(env, name, change=lambda text: text, label="issuing", **more):
     """A CA that runs, and the process that one of its tokens is in. change: chancery.conf after init."""
-    ca = CA(env, name, start=False, **more)
-    kit = P11Kit(ca, label)
-    ca.configure(lambda text: change(kit.configure(text)))
-    kit.start()
+    kits = []
+
+    def configure(ca):
+        kits.append(P11Kit(ca, label))
+        ca.configure(lambda text: change(kits[0].configure(text)))
+        kits[0].start()
+        return kits[0].environment
+
     try:
-        ca.start(**kit.environment)
-        yield ca, kit
-    except BaseException:
-        kit.stop()
-        with contextlib.suppress(Exception):
-            ca.stop()
-        raise
-    equal(ca.stop(), 0, "exit status of the server")
-    kit.stop()
+        with running(env, name, environment=configure, **more) as ca:
+            yield ca, kits[0]
+    finally:
+        for kit in kits:
+            kit.stop()

@@ -5,6 +5,7 @@ import os
 import pwd
 import re
 import shutil
+import signal
 import sys
 
 from . import pkcs11
@@ -138,17 +139,23 @@ def softhsm(ca, *words):
 
 
 @contextlib.contextmanager
-def running(env, name, change=None, environment=None, **more):
-    """A CA that runs while the test does; it must stop in order. change: chancery.conf after init."""
+def running(env, name, change=None, environment=None, orderly=True, **more):
+    """A CA that runs while the test does, and stops in order, or is just killed.
+
+    change: chancery.conf after init; environment: for the server, or a function that makes it from the CA.
+    """
     ca = CA(env, name, config=change, start=False, **more)
-    ca.start(**(environment or {}))
+    ca.start(**(environment(ca) if callable(environment) else environment or {}))
     try:
         yield ca
-    except BaseException:
-        with contextlib.suppress(Exception):
-            ca.stop()
-        raise
-    equal(ca.stop(), 0, "exit status of the server")
+        if orderly:
+            equal(ca.stop(), 0, "exit status of the server")
+    finally:
+        if ca.server:
+            for pid in [ca.server.pid, *ca.roles().values()]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            ca.server.wait()
 
 
 # ---- tokens from outside ----
