@@ -22,10 +22,10 @@ MAKEFLAGS += --no-builtin-rules
 # ---- flags ----
 
 packages := libcrypto libssl libmicrohttpd gnutls libconfuse jansson libidn2 libpsl libp11 p11-kit-1 libsystemd libcurl \
-	libcares libunbound
+	libcares
 # Asked once, when first needed: `make deps` must work where pkg-config is not there yet.
 package_cflags = $(eval package_cflags := $(shell pkg-config --cflags $(packages)))$(package_cflags)
-package_libs = $(eval package_libs := $(shell pkg-config --libs $(packages)) -llmdb -lpthread -ldl)$(package_libs)
+package_libs = $(eval package_libs := $(shell pkg-config --libs $(packages)) -llmdb -lunbound -lpthread -ldl)$(package_libs)
 cunit_libs = $(eval cunit_libs := $(shell pkg-config --libs cunit))$(cunit_libs)
 
 warnings := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla \
