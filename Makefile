@@ -138,6 +138,7 @@ below_hsm := hsm base
 below_store := store base
 below_ca-core := ca-core hsm store base
 below_httpd := httpd ca-core hsm store base
+below_validate := httpd ca-core hsm store base
 below_tools := tools httpd ca-core hsm store base
 unit_libraries = $(foreach folder,$(below_$(1)),$(call library,$(folder)))
 

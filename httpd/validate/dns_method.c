@@ -25,7 +25,9 @@ static bool found(const struct dns_answer *answer, const struct dns_method *meth
 
 static void tell_difference(const struct dns_answer *answer, const struct dns_method *method, struct buf *text)
 {
-	buf_printf(text, ": expected %s, found ", method->expected);
+	buf_add_text(text, ": expected ");
+	dns_print_string(bytes_of(method->expected), text);
+	buf_add_text(text, ", found ");
 	if (answer->count)
 		dns_print_records(answer, method->type, text);
 	else
@@ -51,7 +53,9 @@ static bool look(void *arg, struct bytes name)
 	resolver_describe(where, s->method->type, text);
 	if (shown) {
 		s->attempt->code = "ok";
-		buf_printf(text, ": %s (%s, TTL %u)", s->method->expected, answer.source, answer.ttl);
+		buf_add_text(text, ": ");
+		dns_print_string(bytes_of(s->method->expected), text);
+		buf_printf(text, " (%s, TTL %u)", answer.source, answer.ttl);
 	} else if (answer.outcome == DNS_ANSWERED) {
 		note(s->attempt, answer.count ? "wrong-value" : "no-record");
 		tell_difference(&answer, s->method, text);

@@ -23,7 +23,7 @@
 
 #define VALIDATE_JOB_MS 30000    /* one job, all in all */
 #define VALIDATE_TEXT_MAX 512    /* of one attempt: it becomes a record's error (RECORD_ERROR_MAX) */
-#define VALIDATE_RESOLVERS_MAX 3 /* asked one after the other */
+#define VALIDATE_RESOLVERS_MAX 8 /* asked one after the other */
 #define VALIDATE_STOP_MS 500     /* how long a job may take to see that the validator stops */
 
 struct dnssec;
