@@ -15,7 +15,8 @@
 #define HOP_MS 10000
 #define BODY_MAX ((size_t)4096)
 #define URL_MAX 2048
-#define URL_SHOWN_MAX 200
+#define URL_SHOWN_MAX 160
+#define WAY_SHOWN_MAX 240 /* of a text: then redirects are only counted */
 
 /* One request. */
 struct hop {
@@ -308,6 +309,19 @@ static bool take_hop(struct hop *hop, const struct message_validate *ask)
 	return false;
 }
 
+/* Says that a redirect leads on. Of a long way only its beginning and its end are told. */
+static void tell_redirect(const struct hop *hop, unsigned redirects, size_t *beginning)
+{
+	struct buf *text = &hop->attempt->text;
+	if (redirects == 1 || text->len < WAY_SHOWN_MAX) {
+		buf_printf(text, ": status %ld from %s, on to ", hop->status, hop->peer);
+		*beginning = text->len;
+		return;
+	}
+	text->len = *beginning;
+	buf_printf(text, "... and after %u redirects to ", redirects);
+}
+
 static void follow(struct job *job, const struct message_validate *ask, const char *url, struct attempt *attempt)
 {
 	struct hop *hop = calloc(1, sizeof(*hop));
@@ -319,10 +333,10 @@ static void follow(struct job *job, const struct message_validate *ask, const ch
 	hop->attempt = attempt;
 	hop->first = true;
 	(void)snprintf(hop->url, sizeof(hop->url), "%s", url);
-	unsigned redirects = 0;
-	while (take_hop(hop, ask)) {
-		buf_printf(&attempt->text, ": status %ld from %s, on to ", hop->status, hop->peer);
-		if (redirects++ == HOPS_MAX) {
+	size_t beginning = 0;
+	for (unsigned redirects = 1; take_hop(hop, ask); redirects++) {
+		tell_redirect(hop, redirects, &beginning);
+		if (redirects > HOPS_MAX) {
 			show_url(hop->next, &attempt->text);
 			buf_printf(&attempt->text, ": more than %d redirects", HOPS_MAX);
 			attempt->code = "forbidden-redirect";
