@@ -99,7 +99,7 @@ static void an_error_crosses_without_its_causes(void)
 		CHECK_FAILS(message_error_read(BYTES(out.data, len), &peer, &err) == -1, &err, ERR_BAD_REQUEST);
 }
 
-static void refuses_an_error_code_that_does_not_exist(void)
+static void refuses_an_error_code_that_is_never_sent(void)
 {
 	struct error sent = ERR_INIT, peer, err = ERR_INIT;
 	auto_buf out = BUF_INIT;
@@ -107,7 +107,10 @@ static void refuses_an_error_code_that_does_not_exist(void)
 	message_error_write(&sent, &out);
 	out.data[0] = 0xff;
 	CHECK_FAILS(message_error_read(buf_bytes(&out), &peer, &err) == -1, &err, ERR_BAD_REQUEST);
-	out.data[0] = out.data[1] = 0; /* ERR_NONE is no error */
+	out.data[0] = 0;
+	out.data[1] = ERR_SIGNATURE_UNCERTAIN; /* is never sent */
+	CHECK_FAILS(message_error_read(buf_bytes(&out), &peer, &err) == -1, &err, ERR_BAD_REQUEST);
+	out.data[1] = ERR_NONE; /* is no error */
 	CHECK_FAILS(message_error_read(buf_bytes(&out), &peer, &err) == -1, &err, ERR_BAD_REQUEST);
 }
 
@@ -178,7 +181,7 @@ SUITE(message)
 	TEST(the_inventory_reads_back_and_refuses_every_truncation);
 	TEST(what_admins_ask_reads_back_and_refuses_every_truncation);
 	TEST(an_error_crosses_without_its_causes);
-	TEST(refuses_an_error_code_that_does_not_exist);
+	TEST(refuses_an_error_code_that_is_never_sent);
 	TEST(refuses_what_is_out_of_its_limits);
 	TEST(refuses_a_boolean_that_is_neither);
 	TEST(refuses_kinds_and_sizes_that_mean_nothing);
