@@ -180,7 +180,7 @@ static bool take_records(const struct message *m, const char *name, enum dns_typ
 	/* Only now does the buffer move no more. */
 	for (size_t i = 0; i < answer->count; i++) {
 		size_t begin = i ? ends[i - 1] : 0;
-		answer->records[i] = BYTES(answer->data.data + begin, ends[i] - begin);
+		answer->records[i] = ends[i] > begin ? BYTES(answer->data.data + begin, ends[i] - begin) : BYTES_NONE;
 	}
 	return !answer->data.failed;
 }
