@@ -351,20 +351,14 @@ static void follow(struct job *job, const struct message_validate *ask, const ch
 }
 
 /* The URL of the challenge, at the port that the zone gives. */
-static bool first_url(struct job *job, const struct message_validate *ask, struct buf *out)
+static bool first_url(const struct job *job, const struct message_validate *ask, struct buf *out)
 {
-	char value[CA_CHALLENGE_VALUE_SIZE] = "", url[CA_CHALLENGE_NAME_SIZE + 64], port[8];
+	char value[CA_CHALLENGE_VALUE_SIZE] = "", url[CA_CHALLENGE_NAME_SIZE + 64];
 	if (ask->value.len != sizeof(value) - 1)
 		return false;
 	memcpy(value, ask->value.data, ask->value.len);
-	ca_challenge_http_url(ask->name, value, url);
-	(void)snprintf(port, sizeof(port), "%u", guard_first_port(job->zone));
-	auto_curl_url *parts = curl_url();
-	auto_curl_text *whole = NULL;
-	if (!parts || curl_url_set(parts, CURLUPART_URL, url, 0) || curl_url_set(parts, CURLUPART_PORT, port, 0) ||
-	    curl_url_get(parts, CURLUPART_URL, &whole, CURLU_NO_DEFAULT_PORT))
-		return false;
-	buf_add_text(out, whole);
+	ca_challenge_http_url(ask->name, value, ca_config_http_port(job->zone), url);
+	buf_add_text(out, url);
 	return true;
 }
 
