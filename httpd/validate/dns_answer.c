@@ -8,7 +8,7 @@
 #define HEADER_SIZE 12
 #define RECORDS_READ_MAX 256 /* of all kinds in one answer */
 #define ALIASES_MAX 16
-#define SHOWN_MAX 3         /* records for people */
+#define SHOWN_MAX 3          /* records for people */
 #define STRING_SHOWN_MAX 120 /* octets of one string for people */
 #define CLASS_IN 1
 
