@@ -186,9 +186,9 @@ struct validator_events {
  * Takes both over; copies events. NULL with ERR_INTERNAL. */
 struct validator_link *signer_validator_new(int channel, int control, const struct validator_events *events,
 					    struct error *err);
-/* The send of struct ca_validator (ca-core/order.h), link its arg: MSG_VALIDATE or MSG_DELIVER. From any thread.
+/* The send of struct ca_validator (ca-core/order.h), arg the link: MSG_VALIDATE or MSG_DELIVER. From any thread.
  * ERR_UNREACHABLE: there is no validator now; ERR_BUSY, ERR_TOO_LARGE of channel_send. */
-int signer_validator_send(void *link, uint16_t type, uint64_t id, struct bytes payload, struct error *err);
+int signer_validator_send(void *arg, uint16_t type, uint64_t id, struct bytes payload, struct error *err);
 /* After it no event comes. */
 void signer_validator_free(struct validator_link *link);
 

@@ -160,7 +160,7 @@ static bool has_its_length(enum dns_type type, size_t len)
 /* False where there are more than can be looked at: one of the others might be the one that forbids. */
 static bool take_records(const struct message *m, const char *name, enum dns_type type, struct dns_answer *answer)
 {
-	size_t ends[DNS_RECORDS_MAX];
+	size_t ends[DNS_RECORDS_MAX] = { 0 };
 	for (size_t i = 0; i < m->count; i++) {
 		const struct record *record = &m->records[i];
 		char target[DNS_NAME_SIZE];

@@ -291,7 +291,7 @@ static void judge(struct hop *hop, const struct message_validate *ask)
 
 static void show_url(const char *url, struct buf *text)
 {
-	for (size_t i = 0; url[i] && i < URL_SHOWN_MAX; i++)
+	for (size_t i = 0; i < URL_SHOWN_MAX && url[i]; i++)
 		buf_u8(text, url[i] > ' ' && url[i] < 0x7f ? (uint8_t)url[i] : '?');
 	if (strlen(url) > URL_SHOWN_MAX)
 		buf_add_text(text, "...");
