@@ -71,9 +71,9 @@ fuzz_names := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzz_programs := $(foreach name,$(fuzz_names),$(BUILD)/fuzz_$(name))
 replay_programs := $(foreach name,$(fuzz_names),$(BUILD)/tests/replay-$(name))
 
-# The OpenSSL provider as a module, of position-independent objects of its own. libp11 stays out of it.
+# The OpenSSL provider as a module, of position-independent objects of its own. libp11 stays out of it, and the probe.
 provider_module := $(BUILD)/lib/ossl-modules/chancery.so
-provider_objects = $(patsubst %.c,$(BUILD)/pic/%.o,$(filter-out hsm/admin.c,$(call sources_of,base) $(call sources_of,hsm)))
+provider_objects = $(patsubst %.c,$(BUILD)/pic/%.o,$(filter-out hsm/admin.c hsm/probe%.c,$(call sources_of,base) $(call sources_of,hsm)))
 
 product_sources := $(foreach folder,$(folders),$(call sources_of,$(folder)))
 test_sources := $(wildcard tests/unit/*.c tests/unit/*/*.c tests/fuzz/*.c tests/bench/*.c)

@@ -97,6 +97,21 @@ void hsm_module_close(struct hsm_module *m)
 	unload(m);
 }
 
+int hsm_module_reinitialize(struct hsm_module *m, void (*between)(CK_FUNCTION_LIST_PTR fn, void *argument),
+			    void *argument, struct error *err)
+{
+	pthread_rwlock_wrlock(&m->gate);
+	CK_RV rv = p11_call(m->fn, C_Finalize, NULL);
+	const char *call = "C_Finalize";
+	if (rv == CKR_OK) {
+		between(m->fn, argument);
+		call = "C_Initialize";
+		rv = initialize(m);
+	}
+	pthread_rwlock_unlock(&m->gate);
+	return rv == CKR_OK ? 0 : hsm_ckr_error(err, call, rv);
+}
+
 int hsm_module_add(struct hsm_module *m, struct hsm_token *t, struct error *err)
 {
 	pthread_mutex_lock(&m->lock);

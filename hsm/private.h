@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "base/bytes.h"
+#include "hsm/admin.h"
 #include "hsm/ckr.h"
 #include "hsm/key.h"
 #include "hsm/token.h"
@@ -56,6 +57,11 @@ int hsm_module_restart(struct hsm_module *m, int64_t down_ms, struct error *err)
 #define HSM_RESTART_WAIT_MS 1000
 #define HSM_DRAIN_LEAST_MS 1000
 #define HSM_DRAIN_MOST_MS 600000
+/* C_Finalize, then `between` with calls that a finalized module has to refuse, then C_Initialize.
+ * No token of m may be open, and no other thread inside. ERR_TOKEN_UNAVAILABLE: one of the two
+ * was refused; m is then good for nothing but hsm_module_close. */
+int hsm_module_reinitialize(struct hsm_module *m, void (*between)(CK_FUNCTION_LIST_PTR fn, void *argument),
+			    void *argument, struct error *err);
 /* ERR_CONFIG past HSM_TOKENS_MAX. */
 int hsm_module_add(struct hsm_module *m, struct hsm_token *t, struct error *err);
 void hsm_module_remove(struct hsm_module *m, const struct hsm_token *t);
@@ -171,6 +177,12 @@ void hsm_token_reopen(struct hsm_token *t);
 #define HSM_DEGRADED_MS 10000 /* without a failure, and it is up again without a signature */
 #define HSM_BACKOFF_MOST_MS 500
 #define HSM_LOOK_UP_MS 10000 /* between looks at a token that is up */
+
+/* ---- admin.c ---- */
+/* hsm_admin_change_pin and hsm_admin_try_pin, of a token that is open and not logged in. */
+int hsm_token_change_pin(struct hsm_token *t, const struct secret *pin, const struct secret *new_pin,
+			 enum hsm_pin_outcome *outcome, struct error *err);
+int hsm_token_try_pin(struct hsm_token *t, const struct secret *pin, bool *accepted, struct error *err);
 
 /* ---- object.c: looking at objects, all through the anchor session ---- */
 /* Handles of at most max objects that match; returns how many match (at most max), or -1. */

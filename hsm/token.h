@@ -41,8 +41,9 @@ void hsm_module_close(struct hsm_module *m);
 struct hsm_token_info {
 	unsigned long slot;
 	char label[HSM_LABEL_SIZE], manufacturer[HSM_LABEL_SIZE], model[17], serial[17];
-	bool initialized, login_required, pin_locked, pin_final_try;
-	unsigned long sessions_max; /* 0: no stated limit */
+	bool initialized, login_required, pin_set, pin_locked, pin_final_try;
+	unsigned long sessions_max;     /* 0: no stated limit */
+	unsigned long pin_min, pin_max; /* octets of a PIN, as the token says */
 };
 /* Fills at most max rows; returns how many tokens there are, or -1. */
 int hsm_module_tokens(struct hsm_module *m, struct hsm_token_info *out, size_t max, struct error *err);
