@@ -12,10 +12,12 @@
 
 /* What one field may hold at most, in octets. */
 enum {
-	CODEC_NAME_MAX = 256,          /* names of issuers, profiles, identities; states; peers */
-	CODEC_SERIAL_MAX = 20,         /* RFC 5280 section 4.1.2.2 */
-	CODEC_SPKI_MAX = 2048,         /* RSA 4096 is 550 */
-	CODEC_SUBJECT_MAX = 16384,     /* RFC 4514 text, where each octet may become three */
+	CODEC_NAME_MAX = 256,  /* names of issuers, profiles, identities; states; peers */
+	CODEC_SERIAL_MAX = 20, /* RFC 5280 section 4.1.2.2 */
+	CODEC_SPKI_MAX = 2048, /* RSA 4096 is 550 */
+	CODEC_COMMON_NAME_MAX = 64,
+	CODEC_SUBJECT_MAX = 16384, /* RFC 4514 text, where each octet may become three */
+	CODEC_CURSOR_MAX = 2048,
 	CODEC_CERTIFICATE_MAX = 524288 /* 1,000 names of 255 octets fit */
 };
 
@@ -37,6 +39,38 @@ static inline bool codec_read_bool(struct reader *r)
 	if (value > 1)
 		r->failed = true;
 	return value == 1;
+}
+
+/* A number with a meaning of its own from min to max alone; any other fails. */
+static inline void codec_choice(struct buf *out, uint8_t value, uint8_t min, uint8_t max)
+{
+	if (value < min || value > max)
+		out->failed = true;
+	else
+		buf_u8(out, value);
+}
+static inline uint8_t codec_read_choice(struct reader *r, uint8_t min, uint8_t max)
+{
+	uint8_t value = reader_u8(r);
+	if (value < min || value > max)
+		r->failed = true;
+	return value;
+}
+
+/* A set of bits, none of them outside `known`. */
+static inline void codec_bits(struct buf *out, uint8_t value, uint8_t known)
+{
+	if (value & ~known)
+		out->failed = true;
+	else
+		buf_u8(out, value);
+}
+static inline uint8_t codec_read_bits(struct reader *r, uint8_t known)
+{
+	uint8_t value = reader_u8(r);
+	if (value & ~known)
+		r->failed = true;
+	return value;
 }
 
 static inline void codec_time(struct buf *out, int64_t value)

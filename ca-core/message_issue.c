@@ -2,8 +2,6 @@
 #include "ca-core/message_codec.h"
 
 #define IDEMPOTENCY_KEY_MAX 128
-#define COMMON_NAME_MAX 64
-#define CURSOR_MAX 2048
 
 /* ---- issuing ---- */
 
@@ -12,7 +10,7 @@ void message_issue_write(const struct message_issue *m, struct buf *out)
 	buf_u64(out, m->session);
 	codec_field(out, m->profile, CODEC_NAME_MAX);
 	buf_u32(out, m->days);
-	codec_field(out, m->common_name, COMMON_NAME_MAX);
+	codec_field(out, m->common_name, CODEC_COMMON_NAME_MAX);
 	codec_list(out, m->names, m->name_count, MESSAGE_NAMES_MAX, MESSAGE_TEXT_MAX);
 	codec_field(out, m->spki, CODEC_SPKI_MAX);
 	buf_add(out, m->csr_hash, sizeof(m->csr_hash));
@@ -27,7 +25,7 @@ int message_issue_read(struct bytes in, struct message_issue *m, struct error *e
 	m->session = reader_u64(&r);
 	m->profile = reader_field(&r, CODEC_NAME_MAX);
 	m->days = reader_u32(&r);
-	m->common_name = reader_field(&r, COMMON_NAME_MAX);
+	m->common_name = reader_field(&r, CODEC_COMMON_NAME_MAX);
 	m->name_count = codec_read_list(&r, m->names, MESSAGE_NAMES_MAX, MESSAGE_TEXT_MAX);
 	m->spki = reader_field(&r, CODEC_SPKI_MAX);
 	reader_copy(&r, m->csr_hash, sizeof(m->csr_hash));
@@ -141,7 +139,7 @@ void message_certificate_list_write(const struct message_certificate_list *m, st
 	codec_field(out, m->issuer, CODEC_NAME_MAX);
 	buf_u8(out, m->status);
 	codec_time(out, m->expiring_before_s);
-	codec_field(out, m->cursor, CURSOR_MAX);
+	codec_field(out, m->cursor, CODEC_CURSOR_MAX);
 	buf_u32(out, m->limit);
 }
 
@@ -154,7 +152,7 @@ int message_certificate_list_read(struct bytes in, struct message_certificate_li
 	m->issuer = reader_field(&r, CODEC_NAME_MAX);
 	m->status = reader_u8(&r);
 	m->expiring_before_s = codec_read_time(&r);
-	m->cursor = reader_field(&r, CURSOR_MAX);
+	m->cursor = reader_field(&r, CODEC_CURSOR_MAX);
 	m->limit = reader_u32(&r);
 	if (m->limit == 0 || m->limit > MESSAGE_ROWS_MAX)
 		r.failed = true;
@@ -164,14 +162,14 @@ int message_certificate_list_read(struct bytes in, struct message_certificate_li
 void message_certificates_write(const struct message_certificates *m, struct buf *out)
 {
 	codec_list(out, m->rows, m->count, MESSAGE_ROWS_MAX, CODEC_CERTIFICATE_MAX);
-	codec_field(out, m->next, CURSOR_MAX);
+	codec_field(out, m->next, CODEC_CURSOR_MAX);
 }
 
 int message_certificates_read(struct bytes in, struct message_certificates *m, struct error *err)
 {
 	struct reader r = reader_of(in);
 	m->count = codec_read_list(&r, m->rows, MESSAGE_ROWS_MAX, CODEC_CERTIFICATE_MAX);
-	m->next = reader_field(&r, CURSOR_MAX);
+	m->next = reader_field(&r, CODEC_CURSOR_MAX);
 	return codec_done(&r, "certificates", err);
 }
 

@@ -13,6 +13,17 @@
 
 #include "ca-core/message.h"
 
+/* What a text may hold at most, in octets: ids, names of ours, codes and states 256; a certificate's name
+ * MESSAGE_TEXT_MAX, as every text that none of these is for. Longer ones make the writer's buffer failed: who
+ * takes them from outside checks first. */
+#define MESSAGE_STATEMENT_MAX 1024          /* CA_STATEMENT_MAX */
+#define MESSAGE_DECIDER_MAX ((size_t)65536) /* the certificate of who decides */
+#define MESSAGE_SIGNATURE_MAX 1024          /* RSA 8192 */
+#define MESSAGE_WORDS_MAX 4096              /* what an order waits for; why it failed */
+#define MESSAGE_EVIDENCE_MAX 2048           /* what a check saw: RECORD_EVIDENCE_MAX */
+#define MESSAGE_ADDRESSES_MAX 8192          /* where a method wants something: mail addresses of a zone */
+#define MESSAGE_BODY_MAX ((size_t)262144)   /* what is delivered */
+
 /* ---- orders ---- */
 
 #define MESSAGE_CONTACTS_MAX 10
@@ -159,23 +170,26 @@ struct message_organizations {
 
 /* ---- validation: from the signer to the validator, and what it saw ---- */
 
+/* The METHOD_ bits of store/record_order.h that the validator tries, for who does not know the store. */
+enum { MESSAGE_DNS_TXT = 2, MESSAGE_DNS_CNAME = 4, MESSAGE_HTTP = 8 };
+
 struct message_validate {
 	struct bytes name;                  /* "dns:*.example.test", "ip:192.0.2.1" */
-	uint8_t methods;                    /* METHOD_ bits to try: dns-txt, dns-cname, http; 0: CAA alone */
+	uint8_t methods;                    /* to try: MESSAGE_DNS_TXT, ... ; 0: CAA alone */
 	bool parents;                       /* a parent domain will do for the dns methods, never at a public suffix */
-	struct bytes value;                 /* 52 characters: ca-core/challenge.h */
+	struct bytes value;                 /* 52 characters: ca-core/challenge.h; none without methods */
 	bool caa;                           /* look CAA up, too */
 	struct bytes caa_identity, account; /* RFC 8659; account: accounturi of RFC 8657, the requester's */
 };
 struct message_attempt {   /* one method, tried */
-	uint8_t method;    /* a METHOD_ bit */
+	uint8_t method;    /* one bit */
 	struct bytes code; /* "ok", "nxdomain", "no-record", "wrong-value", "timeout", "refused", "servfail", "bogus",
 			       * "forbidden-address", "forbidden-redirect", "too-large", "http-status", "not-offered" */
 	struct bytes text; /* what was looked for, where, and what was seen; for people, and as evidence */
 };
 #define MESSAGE_ATTEMPTS_MAX 4
 struct message_validated {
-	uint8_t shown; /* the METHOD_ bit that showed it, or 0 */
+	uint8_t shown; /* the bit of the method, one of the attempts, that showed it, or 0 */
 	uint32_t attempt_count;
 	struct message_attempt attempts[MESSAGE_ATTEMPTS_MAX];
 	uint8_t caa;           /* 0 not asked, 1 allows, 2 forbids, 3 cannot be known (refuses as well) */

@@ -20,7 +20,7 @@ declare -A may_include=(
 	[tools]="tools httpd ca-core hsm store base"
 )
 # What httpd may see of ca-core: what is pure, and the messages. The rest is the signer's alone.
-pure="csr name key profile config tbs lint statement message oid role"
+pure="csr name key profile config tbs lint statement challenge message oid role"
 
 is_pure() {
 	local header=${1#ca-core/}
