@@ -84,6 +84,17 @@ static int64_t counts_as_unfinished(enum store_table table, struct bytes record)
 	return table == STORE_UNFINISHED && record_unfinished_decode(record, &r, &err) == 0 && !r.void_;
 }
 
+/* The serial that index entries of an order tell that it holds; empty where there is none. */
+static struct bytes held_serial(struct bytes entries)
+{
+	enum store_index index;
+	struct bytes index_key;
+	while (index_next(&entries, &index, &index_key))
+		if (index == STORE_BY_SERIAL)
+			return index_key;
+	return BYTES_NONE;
+}
+
 /* The old record's version and index entries, before its place is written over. */
 static int look_at_old(struct apply *a, enum store_table table, struct bytes key, MDB_val old, uint64_t *version)
 {
@@ -98,6 +109,36 @@ static int look_at_old(struct apply *a, enum store_table table, struct bytes key
 	return 0;
 }
 
+/* A serial that the old record held and the new one does not must stand elsewhere when the batch is done. */
+static int note_dropped(struct apply *a, struct bytes new_entries)
+{
+	struct bytes held = held_serial(buf_bytes(&a->old_entries));
+	if (held.len && !bytes_equal(held, held_serial(new_entries)))
+		buf_field(&a->dropped, held);
+	return a->dropped.failed ? ENOMEM : 0;
+}
+
+/* What the record that was put accounts for, to the ledger. */
+static void tell_ledger(struct apply *a, const struct store_batch *b, const struct op *op)
+{
+	struct bytes key = batch_bytes(b, op->key), issuer, serial;
+	struct error err = ERR_INIT;
+	switch (op->table) {
+	case STORE_CERTIFICATES:
+		if (record_key_certificate_parse(key, &issuer, &serial, &err) == 0)
+			ledger_saw(a->ledger, serial);
+		break;
+	case STORE_UNFINISHED: /* signed, and known to be no certificate; or void */
+		ledger_saw(a->ledger, key);
+		break;
+	case STORE_ORDERS:
+		ledger_saw(a->ledger, held_serial(batch_bytes(b, op->entries)));
+		break;
+	default:
+		break;
+	}
+}
+
 static int apply_put(struct apply *a, struct store_batch *b, const struct op *op)
 {
 	MDB_dbi dbi = a->tables->table[op->table];
@@ -110,6 +151,8 @@ static int apply_put(struct apply *a, struct store_batch *b, const struct op *op
 	if (rc == MDB_KEYEXIST) {
 		uint64_t version = 0;
 		rc = look_at_old(a, op->table, record_key, value, &version);
+		if (rc == 0)
+			rc = note_dropped(a, entries);
 		if (rc)
 			return rc;
 		old_entries = buf_bytes(&a->old_entries);
@@ -127,12 +170,8 @@ static int apply_put(struct apply *a, struct store_batch *b, const struct op *op
 		uint64_t version = 0;
 		(void)envelope_parse(batch_bytes(b, op->value), &record, &version, NULL, &err);
 		a->unfinished += counts_as_unfinished(op->table, record);
-		ledger_saw(a->ledger, record_key); /* accounted for: signed, and known to be no certificate */
 	}
-	struct bytes issuer, serial;
-	struct error err = ERR_INIT;
-	if (op->table == STORE_CERTIFICATES && record_key_certificate_parse(record_key, &issuer, &serial, &err) == 0)
-		ledger_saw(a->ledger, serial);
+	tell_ledger(a, b, op);
 	return rc;
 }
 
@@ -146,6 +185,8 @@ static int apply_delete(struct apply *a, const struct store_batch *b, const stru
 		return rc == MDB_NOTFOUND ? 0 : rc;
 	uint64_t version = 0;
 	rc = look_at_old(a, op->table, record_key, old, &version);
+	if (rc == 0)
+		rc = note_dropped(a, BYTES_NONE);
 	if (rc == 0)
 		rc = remove_entries(a, record_key, buf_bytes(&a->old_entries), BYTES_NONE);
 	return rc ? rc : mdb_del(a->txn, dbi, &key, NULL);
@@ -199,6 +240,29 @@ static int apply_append(struct apply *a, struct store_batch *b, const struct op 
 	return 0;
 }
 
+/* ---- serials that orders no longer hold ---- */
+
+/* Each is a certificate or unfinished by now, or it becomes unfinished: none is lost. */
+static int account_for_dropped(struct apply *a)
+{
+	if (a->dropped.len == 0)
+		return 0;
+	auto_buf issuers = BUF_INIT;
+	int rc = ledger_list_issuers(a->txn, a->tables, &issuers);
+	struct reader left = reader_of(buf_bytes(&a->dropped));
+	while (rc == 0 && left.left > 0) {
+		struct bytes serial = reader_field(&left, STORE_SERIAL_MAX);
+		if (left.failed)
+			return EBADMSG;
+		rc = ledger_find(a->txn, a->tables, &issuers, serial);
+		if (rc == MDB_NOTFOUND) {
+			rc = ledger_leave_unfinished(a->ledger, a->txn, a->tables, serial);
+			a->unfinished++;
+		}
+	}
+	return rc;
+}
+
 int apply_batch(struct apply *a, struct store_batch *b)
 {
 	/* All expectations before the first change: what fails here leaves nothing to take back. */
@@ -207,6 +271,7 @@ int apply_batch(struct apply *a, struct store_batch *b)
 	if (rc || !hold)
 		return rc;
 	b->outcome = (struct store_outcome){ .result = STORE_COMMITTED };
+	buf_clear(&a->dropped);
 	for (size_t i = 0; rc == 0 && i < b->count; i++) {
 		switch (b->ops[i].kind) {
 		case OP_PUT:
@@ -223,5 +288,5 @@ int apply_batch(struct apply *a, struct store_batch *b)
 			break;
 		}
 	}
-	return rc;
+	return rc ? rc : account_for_dropped(a);
 }

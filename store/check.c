@@ -99,7 +99,7 @@ static int check_record(struct check *c, enum store_table table, struct bytes ke
 static int check_table(struct check *c, enum store_table table)
 {
 	auto_mdb_cursor *cursor = NULL;
-	int rc = mdb_cursor_open(c->txn, c->tables->table[table], &cursor);
+	int rc = lmdb_cursor(c->txn, c->tables->table[table], &cursor);
 	MDB_val key, value;
 	if (rc == 0)
 		rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
@@ -116,7 +116,8 @@ static int check_tables(struct check *c)
 {
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < STORE_INDEX_COUNT; i++)
-		rc = mdb_cursor_open(c->txn, c->tables->index[i], &c->index[i]);
+		if (c->tables->index[i])
+			rc = mdb_cursor_open(c->txn, c->tables->index[i], &c->index[i]);
 	for (size_t i = 0; rc == 0 && i < STORE_TABLE_COUNT; i++)
 		rc = check_table(c, (enum store_table)i);
 	for (size_t i = 0; i < STORE_INDEX_COUNT; i++)
@@ -130,7 +131,7 @@ static int check_tables(struct check *c)
 static int check_entry(struct check *c, enum store_index index, struct bytes index_key, struct bytes record_key)
 {
 	MDB_val key = lmdb_val(record_key), stored;
-	int rc = mdb_get(c->txn, c->tables->table[index_table(index)], &key, &stored);
+	int rc = lmdb_get(c->txn, c->tables->table[index_table(index)], &key, &stored);
 	if (rc == MDB_NOTFOUND) {
 		find(c, store_index_name(index), index_key, "leads to no record");
 		return 0;
@@ -150,12 +151,12 @@ static int check_entry(struct check *c, enum store_index index, struct bytes ind
 static int check_index(struct check *c, enum store_index index)
 {
 	/* Every asked-for entry was found, and there are no more than those: none is too many. */
-	MDB_stat stat;
-	int rc = mdb_stat(c->txn, c->tables->index[index], &stat);
-	if (rc || (!c->suspect[index] && stat.ms_entries == c->entries[index]))
+	uint64_t count = 0;
+	int rc = lmdb_count(c->txn, c->tables->index[index], &count);
+	if (rc || (!c->suspect[index] && count == c->entries[index]))
 		return rc;
 	auto_mdb_cursor *cursor = NULL;
-	rc = mdb_cursor_open(c->txn, c->tables->index[index], &cursor);
+	rc = lmdb_cursor(c->txn, c->tables->index[index], &cursor);
 	MDB_val key, value;
 	if (rc == 0)
 		rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
@@ -223,7 +224,7 @@ static void check_link(struct check *c, struct chain_walk *walk, struct bytes ke
 static int check_chains(struct check *c)
 {
 	auto_mdb_cursor *cursor = NULL;
-	int rc = mdb_cursor_open(c->txn, c->tables->chain, &cursor);
+	int rc = lmdb_cursor(c->txn, c->tables->chain, &cursor);
 	struct chain_walk walk = { .name_len = 0 };
 	MDB_val key, value;
 	if (rc == 0)
@@ -243,7 +244,7 @@ static int check_chains(struct check *c)
 static int check_ledger(struct check *c)
 {
 	auto_mdb_cursor *cursor = NULL;
-	int rc = mdb_cursor_open(c->txn, c->tables->ledger, &cursor);
+	int rc = lmdb_cursor(c->txn, c->tables->ledger, &cursor);
 	MDB_val key, value;
 	if (rc == 0)
 		rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
@@ -263,7 +264,7 @@ static int check_unfinished(struct check *c)
 	auto_mdb_cursor *cursor = NULL;
 	int rc = ledger_list_issuers(c->txn, c->tables, &issuers);
 	if (rc == 0)
-		rc = mdb_cursor_open(c->txn, c->tables->table[STORE_UNFINISHED], &cursor);
+		rc = lmdb_cursor(c->txn, c->tables->table[STORE_UNFINISHED], &cursor);
 	MDB_val key, value;
 	if (rc == 0)
 		rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
@@ -282,12 +283,11 @@ static int check_unfinished(struct check *c)
 
 static int count_all(struct check *c)
 {
-	MDB_stat stat;
-	int rc = mdb_stat(c->txn, c->tables->chain, &stat);
-	c->all = rc ? 0 : stat.ms_entries;
+	uint64_t count = 0;
+	int rc = lmdb_count(c->txn, c->tables->chain, &c->all);
 	for (size_t i = 0; rc == 0 && i < STORE_TABLE_COUNT; i++) {
-		rc = mdb_stat(c->txn, c->tables->table[i], &stat);
-		c->all += rc ? 0 : stat.ms_entries;
+		rc = lmdb_count(c->txn, c->tables->table[i], &count);
+		c->all += count;
 	}
 	return rc;
 }

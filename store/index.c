@@ -1,4 +1,6 @@
+#include "base/ossl.h"
 #include "store/private.h"
+#include "store/record_order.h"
 
 /* Starts an entry; its key is what is appended until end_entry. */
 static size_t begin_entry(struct buf *out, enum store_index index)
@@ -138,6 +140,95 @@ static int check_unfinished(struct bytes record, struct error *err)
 	return record_unfinished_decode(record, &r, err);
 }
 
+static void add_order(const struct record_order *r, struct buf *out)
+{
+	size_t first = out->len;
+	add_timed_entry(out, first, STORE_BY_ORDERED, r->requester, r->created_ms);
+	size_t start = begin_entry(out, STORE_BY_STATUS);
+	buf_u8(out, (uint8_t)r->status);
+	buf_u64(out, (uint64_t)r->created_ms);
+	end_entry(out, first, start);
+	if (r->due_ms)
+		add_number_entry(out, first, STORE_BY_DUE, r->due_ms);
+	if (r->serial.len)
+		add_bytes_entry(out, first, STORE_BY_SERIAL, r->serial);
+}
+
+static int derive_order(struct bytes key, struct bytes record, struct buf *out, struct error *err)
+{
+	auto_free struct record_order *r = malloc(sizeof(*r));
+	if (!r)
+		return err_set(err, ERR_INTERNAL, "no memory to read an order");
+	if (record_order_decode(record, r, err))
+		return -1;
+	if (!bytes_equal(key, r->id))
+		return err_set(err, ERR_INTEGRITY, "an order's record has another id than its key");
+	add_order(r, out);
+	return 0;
+}
+
+static int derive_authorization(struct bytes key, struct bytes record, struct buf *out, struct error *err)
+{
+	struct record_authorization r;
+	if (record_authorization_decode(record, &r, err))
+		return -1;
+	auto_buf own = BUF_INIT;
+	record_key_authorization(&own, r.owner, r.name);
+	if (own.failed)
+		return err_set(err, ERR_INTERNAL, "no memory for a key");
+	if (!bytes_equal(key, buf_bytes(&own)))
+		return err_set(err, ERR_INTEGRITY, "a shown name's record has another owner or name than its key");
+	add_number_entry(out, out->len, STORE_BY_LAPSE, r.expires_s);
+	return 0;
+}
+
+/* versioned: of STORE_ORGANIZATION_VERSIONS. */
+static int check_organization(struct bytes key, struct bytes record, bool versioned, struct error *err)
+{
+	auto_free struct record_organization *r = malloc(sizeof(*r));
+	if (!r)
+		return err_set(err, ERR_INTERNAL, "no memory to read an organization");
+	if (record_organization_decode(record, r, err))
+		return -1;
+	auto_buf own = BUF_INIT;
+	if (versioned)
+		record_key_organization_version(&own, r->id, r->version);
+	else
+		buf_add_bytes(&own, r->id);
+	if (own.failed)
+		return err_set(err, ERR_INTERNAL, "no memory for a key");
+	if (!bytes_equal(key, buf_bytes(&own)))
+		return err_set(err, ERR_INTEGRITY, "an organization's record has another id or version than its key");
+	return 0;
+}
+
+static int check_statement(struct bytes key, struct bytes record, struct error *err)
+{
+	struct record_statement r;
+	uint8_t hash[32];
+	if (record_statement_decode(record, &r, err))
+		return -1;
+	sha256(r.text.data, r.text.len, hash);
+	if (!bytes_equal(key, BYTES(hash, sizeof(hash))))
+		return err_set(err, ERR_INTEGRITY, "a statement's key is not the hash of its text");
+	return 0;
+}
+
+static int derive_delivery(struct bytes key, struct bytes record, struct buf *out, struct error *err)
+{
+	struct record_delivery r;
+	if (record_delivery_decode(record, &r, err))
+		return -1;
+	struct reader parts = reader_of(key);
+	uint64_t created = reader_u64(&parts);
+	(void)reader_u64(&parts);
+	if (!reader_done(&parts) || created != (uint64_t)r.created_ms)
+		return err_set(err, ERR_INTEGRITY, "a delivery's record was made at another time than its key says");
+	if (r.due_ms)
+		add_number_entry(out, out->len, STORE_BY_DELIVERY, r.due_ms);
+	return 0;
+}
+
 static int derive(enum store_table table, struct bytes key, struct bytes record, struct buf *out, struct error *err)
 {
 	switch (table) {
@@ -157,6 +248,17 @@ static int derive(enum store_table table, struct bytes key, struct bytes record,
 		return check_unfinished(record, err);
 	case STORE_HEADS:
 		return check_head(key, record, err);
+	case STORE_ORDERS:
+		return derive_order(key, record, out, err);
+	case STORE_AUTHORIZATIONS:
+		return derive_authorization(key, record, out, err);
+	case STORE_ORGANIZATIONS:
+	case STORE_ORGANIZATION_VERSIONS:
+		return check_organization(key, record, table == STORE_ORGANIZATION_VERSIONS, err);
+	case STORE_STATEMENTS:
+		return check_statement(key, record, err);
+	case STORE_DELIVERIES:
+		return derive_delivery(key, record, out, err);
 	case STORE_META:
 	case STORE_TABLE_COUNT:
 		break;
@@ -194,9 +296,23 @@ bool index_contains(struct bytes entries, enum store_index index, struct bytes i
 
 enum store_table index_table(enum store_index index)
 {
-	if (index == STORE_BY_FINGERPRINT)
+	switch (index) {
+	case STORE_BY_FINGERPRINT:
 		return STORE_IDENTITIES;
-	return index == STORE_BY_EXPIRY ? STORE_REQUESTS : STORE_CERTIFICATES;
+	case STORE_BY_EXPIRY:
+		return STORE_REQUESTS;
+	case STORE_BY_ORDERED:
+	case STORE_BY_STATUS:
+	case STORE_BY_DUE:
+	case STORE_BY_SERIAL:
+		return STORE_ORDERS;
+	case STORE_BY_DELIVERY:
+		return STORE_DELIVERIES;
+	case STORE_BY_LAPSE:
+		return STORE_AUTHORIZATIONS;
+	default:
+		return STORE_CERTIFICATES;
+	}
 }
 
 const char *store_index_name(enum store_index index)
@@ -210,6 +326,12 @@ const char *store_index_name(enum store_index index)
 		[STORE_BY_REQUESTER] = "by-requester",
 		[STORE_BY_FINGERPRINT] = "by-fingerprint",
 		[STORE_BY_EXPIRY] = "by-expiry",
+		[STORE_BY_ORDERED] = "by-ordered",
+		[STORE_BY_STATUS] = "by-status",
+		[STORE_BY_DUE] = "by-due",
+		[STORE_BY_SERIAL] = "by-serial",
+		[STORE_BY_DELIVERY] = "by-delivery",
+		[STORE_BY_LAPSE] = "by-lapse",
 	};
 	return (size_t)index < STORE_INDEX_COUNT ? names[index] : "?";
 }
@@ -226,6 +348,12 @@ const char *store_table_name(enum store_table table)
 		[STORE_UNFINISHED] = "unfinished",
 		[STORE_HEADS] = "heads",
 		[STORE_META] = "meta",
+		[STORE_ORDERS] = "orders",
+		[STORE_AUTHORIZATIONS] = "authorizations",
+		[STORE_ORGANIZATIONS] = "organizations",
+		[STORE_ORGANIZATION_VERSIONS] = "organization-versions",
+		[STORE_STATEMENTS] = "statements",
+		[STORE_DELIVERIES] = "deliveries",
 	};
 	return (size_t)table < STORE_TABLE_COUNT ? names[table] : "?";
 }

@@ -6,8 +6,8 @@
  * In the table "ledger": node, 0x00 -> the mark; node, 0x00, block's number -> its serials.
  * A serial's position is its block's number * 256 + its place. Serials below the mark may be
  * handed out; each commit moves the mark ahead of what was taken, so a crash leaves only a
- * few to wonder about. A block leaves the ledger when each of its serials is a certificate
- * or void.
+ * few to wonder about. A block leaves the ledger when each of its serials is a certificate, stands
+ * in an order's record, is void or unfinished.
  */
 #include <errno.h>
 #include <openssl/rand.h>
@@ -26,7 +26,7 @@ enum place_state {
 	PLACE_TAKEN,
 	PLACE_VOID,        /* given back, to be recorded */
 	PLACE_VOID_STAGED, /* recorded in the present transaction */
-	PLACE_SEEN,        /* its certificate is in the present transaction */
+	PLACE_SEEN,        /* a record that accounts for it is in the present transaction */
 	PLACE_SETTLED,
 };
 
@@ -197,6 +197,11 @@ static void settle_places(struct ledger *l, bool committed)
 	}
 }
 
+static struct bytes serial_at(const struct block *block, size_t place)
+{
+	return BYTES(block->serials[place], LEDGER_SERIAL);
+}
+
 /* ---- taking and giving back ---- */
 
 /* With the lock held. */
@@ -279,6 +284,11 @@ void ledger_saw(struct ledger *l, struct bytes serial)
 	(void)pthread_mutex_unlock(&l->lock);
 }
 
+int ledger_leave_unfinished(const struct ledger *l, MDB_txn *txn, const struct tables *tables, struct bytes serial)
+{
+	return ledger_put_unfinished(txn, tables, l->node, serial, clock_now_ms(&l->clock), false);
+}
+
 static int stage_voids(struct ledger *l, MDB_txn *txn, const struct tables *tables)
 {
 	if (l->voids == 0)
@@ -288,8 +298,8 @@ static int stage_voids(struct ledger *l, MDB_txn *txn, const struct tables *tabl
 		for (size_t i = 0; i < LEDGER_BLOCK; i++) {
 			if (block->state[i] != PLACE_VOID)
 				continue;
-			int rc = ledger_put_unfinished(txn, tables, l->node, block->serials[i], clock_now_ms(&l->clock),
-						       true);
+			int rc = ledger_put_unfinished(txn, tables, l->node, serial_at(block, i),
+						       clock_now_ms(&l->clock), true);
 			if (rc)
 				return rc;
 			block->state[i] = PLACE_VOID_STAGED;
@@ -378,7 +388,7 @@ static int settle_block_at_close(const struct ledger *l, const struct block *blo
 		uint8_t state = block->state[i];
 		if (state != PLACE_TAKEN && state != PLACE_VOID)
 			continue;
-		int rc = ledger_put_unfinished(txn, tables, l->node, block->serials[i], clock_now_ms(&l->clock),
+		int rc = ledger_put_unfinished(txn, tables, l->node, serial_at(block, i), clock_now_ms(&l->clock),
 					       state == PLACE_VOID);
 		if (rc)
 			return rc;

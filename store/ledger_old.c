@@ -2,7 +2,7 @@
 
 #include "store/private.h"
 
-int ledger_put_unfinished(MDB_txn *txn, const struct tables *tables, const char *node, const uint8_t *serial,
+int ledger_put_unfinished(MDB_txn *txn, const struct tables *tables, const char *node, struct bytes serial,
 			  int64_t now_ms, bool is_void)
 {
 	struct record_unfinished record = { .found_ms = now_ms, .void_ = is_void };
@@ -12,7 +12,7 @@ int ledger_put_unfinished(MDB_txn *txn, const struct tables *tables, const char 
 	envelope_add(&value, 1, node, buf_bytes(&encoded));
 	if (encoded.failed || value.failed)
 		return ENOMEM;
-	MDB_val k = { LEDGER_SERIAL, (void *)(uintptr_t)serial }, v = lmdb_val(buf_bytes(&value));
+	MDB_val k = lmdb_val(serial), v = lmdb_val(buf_bytes(&value));
 	int rc = mdb_put(txn, tables->table[STORE_UNFINISHED], &k, &v, MDB_NOOVERWRITE);
 	return rc == MDB_KEYEXIST ? 0 : rc;
 }
@@ -62,6 +62,17 @@ int ledger_find_certificate(MDB_txn *txn, const struct tables *tables, const str
 	return rc;
 }
 
+int ledger_find(MDB_txn *txn, const struct tables *tables, const struct buf *issuers, struct bytes serial)
+{
+	const MDB_dbi places[] = { tables->table[STORE_UNFINISHED], tables->index[STORE_BY_SERIAL] };
+	int rc = MDB_NOTFOUND;
+	for (size_t i = 0; rc == MDB_NOTFOUND && i < sizeof(places) / sizeof(places[0]); i++) {
+		MDB_val key = lmdb_val(serial), value;
+		rc = lmdb_get(txn, places[i], &key, &value);
+	}
+	return rc == MDB_NOTFOUND ? ledger_find_certificate(txn, tables, issuers, serial) : rc;
+}
+
 struct settling {
 	MDB_txn *txn;
 	const struct tables *tables;
@@ -75,17 +86,14 @@ struct settling {
 static int settle_serial(struct settling *s, const uint8_t *serial)
 {
 	struct bytes bytes = BYTES(serial, LEDGER_SERIAL);
-	MDB_val key = lmdb_val(bytes), value;
-	int rc = mdb_get(s->txn, s->tables->table[STORE_UNFINISHED], &key, &value); /* a void one */
-	if (rc == MDB_NOTFOUND)
-		rc = ledger_find_certificate(s->txn, s->tables, &s->issuers, bytes);
+	int rc = ledger_find(s->txn, s->tables, &s->issuers, bytes);
 	if (rc != MDB_NOTFOUND)
 		return rc;
 	s->found++;
-	return ledger_put_unfinished(s->txn, s->tables, s->node, serial, s->now_ms, false);
+	return ledger_put_unfinished(s->txn, s->tables, s->node, bytes, s->now_ms, false);
 }
 
-/* What was handed out of one block and did not become a certificate. */
+/* What was handed out of one block and stands nowhere. */
 static int settle_block(struct settling *s, uint64_t number, struct bytes stored)
 {
 	uint8_t serials[LEDGER_BLOCK][LEDGER_SERIAL];

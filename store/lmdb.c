@@ -3,10 +3,11 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "store/private.h"
 
 #define MAP_BYTES ((size_t)64 << 30)
-#define DATABASES 32
+#define DATABASES 64
 #define FORMAT_KEY "format"
 
 static enum err_code code_of(int rc)
@@ -71,48 +72,94 @@ int chain_last(MDB_txn *txn, const struct tables *tables, struct bytes chain, st
 
 /* ---- opening ---- */
 
-static int open_tables(MDB_txn *txn, unsigned int create, struct tables *tables)
+/* The format that brought a table, or an index. */
+static uint32_t table_since(enum store_table table)
 {
-	int rc = 0;
-	for (size_t i = 0; rc == 0 && i < STORE_TABLE_COUNT; i++)
-		rc = mdb_dbi_open(txn, store_table_name((enum store_table)i), create, &tables->table[i]);
-	for (size_t i = 0; rc == 0 && i < STORE_INDEX_COUNT; i++)
-		rc = mdb_dbi_open(txn, store_index_name((enum store_index)i), create | MDB_DUPSORT, &tables->index[i]);
-	if (rc == 0)
-		rc = mdb_dbi_open(txn, "chain", create, &tables->chain);
-	if (rc == 0)
-		rc = mdb_dbi_open(txn, "ledger", create, &tables->ledger);
+	return table < STORE_ORDERS ? 1 : 2;
+}
+
+static uint32_t index_since(enum store_index index)
+{
+	return index < STORE_BY_ORDERED ? 1 : 2;
+}
+
+/* In a store of an older format: made where it is written to, left alone where it is only read. */
+static int open_one(MDB_txn *txn, const char *name, unsigned int flags, bool newer, bool read_only, MDB_dbi *dbi)
+{
+	int rc = mdb_dbi_open(txn, name, flags | (newer && !read_only ? MDB_CREATE : 0), dbi);
+	if (rc == MDB_NOTFOUND && newer && read_only) {
+		*dbi = 0;
+		return 0;
+	}
 	return rc;
 }
 
-static int check_format(MDB_txn *txn, const struct tables *tables, struct error *err)
+/* format: what the store has; 0 for a new one. */
+static int open_tables(MDB_txn *txn, uint32_t format, bool read_only, struct tables *tables)
+{
+	int rc = 0;
+	for (enum store_table i = 0; rc == 0 && i < STORE_TABLE_COUNT; i++)
+		rc = open_one(txn, store_table_name(i), 0, format < table_since(i), read_only, &tables->table[i]);
+	for (enum store_index i = 0; rc == 0 && i < STORE_INDEX_COUNT; i++)
+		rc = open_one(txn, store_index_name(i), MDB_DUPSORT, format < index_since(i), read_only,
+			      &tables->index[i]);
+	if (rc == 0)
+		rc = open_one(txn, "chain", 0, format < 1, read_only, &tables->chain);
+	if (rc == 0)
+		rc = open_one(txn, "ledger", 0, format < 1, read_only, &tables->ledger);
+	return rc;
+}
+
+static int read_format(MDB_txn *txn, const struct tables *tables, uint32_t *format, struct error *err)
 {
 	MDB_val key = lmdb_val(bytes_of(FORMAT_KEY)), value;
 	int rc = mdb_get(txn, tables->system, &key, &value);
 	if (rc)
 		return lmdb_error(err, rc == MDB_NOTFOUND ? MDB_INVALID : rc, "the store does not say its format");
 	struct reader r = reader_of(lmdb_bytes(value));
-	uint32_t format = reader_u32(&r);
-	if (!reader_done(&r) || format == 0)
+	*format = reader_u32(&r);
+	if (!reader_done(&r) || *format == 0)
 		return err_set(err, ERR_INTEGRITY, "the store's format number is damaged");
-	if (format > STORE_FORMAT)
+	if (*format > STORE_FORMAT)
 		return err_set(err, ERR_INTEGRITY,
 			       "the store has format %u, this program knows formats up to %d: use a newer program",
-			       format, STORE_FORMAT);
+			       *format, STORE_FORMAT);
 	return 0;
+}
+
+static int write_format(MDB_txn *txn, const struct tables *tables)
+{
+	auto_buf format = BUF_INIT;
+	buf_u32(&format, STORE_FORMAT);
+	MDB_val key = lmdb_val(bytes_of(FORMAT_KEY)), value = lmdb_val(buf_bytes(&format));
+	return format.failed ? ENOMEM : mdb_put(txn, tables->system, &key, &value, 0);
 }
 
 static int create_tables(MDB_txn *txn, struct tables *tables, struct error *err)
 {
 	int rc = mdb_dbi_open(txn, "system", MDB_CREATE, &tables->system);
 	if (rc == 0)
-		rc = open_tables(txn, MDB_CREATE, tables);
-	auto_buf format = BUF_INIT;
-	buf_u32(&format, STORE_FORMAT);
-	MDB_val key = lmdb_val(bytes_of(FORMAT_KEY)), value = lmdb_val(buf_bytes(&format));
+		rc = open_tables(txn, 0, false, tables);
 	if (rc == 0)
-		rc = mdb_put(txn, tables->system, &key, &value, 0);
+		rc = write_format(txn, tables);
 	return rc ? lmdb_error(err, rc, "cannot make the store's tables") : 0;
+}
+
+static int open_existing(MDB_txn *txn, bool read_only, struct tables *tables, struct error *err)
+{
+	uint32_t format = 0;
+	if (read_format(txn, tables, &format, err))
+		return -1;
+	int rc = open_tables(txn, format, read_only, tables);
+	if (rc)
+		return lmdb_error(err, rc == MDB_NOTFOUND ? MDB_INVALID : rc, "a table of the store is missing");
+	if (format == STORE_FORMAT || read_only)
+		return 0;
+	rc = write_format(txn, tables);
+	if (rc)
+		return lmdb_error(err, rc, "cannot bring the store up to the present format");
+	log_info("the store is brought up to the present format", KV_INT("from", format), KV_INT("to", STORE_FORMAT));
+	return 0;
 }
 
 static int open_or_create(const struct store_options *o, MDB_env *env, struct tables *tables, struct error *err)
@@ -134,12 +181,8 @@ static int open_or_create(const struct store_options *o, MDB_env *env, struct ta
 	} else if (rc) {
 		return lmdb_error(err, rc, "cannot read the store's format");
 	} else {
-		if (check_format(txn, tables, err))
+		if (open_existing(txn, o->read_only, tables, err))
 			return -1;
-		rc = open_tables(txn, 0, tables);
-		if (rc)
-			return lmdb_error(err, rc == MDB_NOTFOUND ? MDB_INVALID : rc,
-					  "a table of the store is missing");
 	}
 	rc = mdb_txn_commit(TAKE(txn));
 	return rc ? lmdb_error(err, rc, "cannot open the store's tables") : 0;

@@ -158,6 +158,7 @@ void store_close(struct store *s)
 	ledger_free(s->ledger);
 	buf_free(&s->apply.old);
 	buf_free(&s->apply.old_entries);
+	buf_free(&s->apply.dropped);
 	space_close(&s->space);
 	if (s->env)
 		mdb_env_close(s->env);

@@ -4,6 +4,7 @@
  *     batch.c    collects what a batch expects and changes, index entries derived
  *     write.c    the writer thread: groups batches into one commit, answers them
  *     apply.c    one batch inside a write transaction
+ *     expire.c   what has had its time is forgotten
  *     read.c     snapshots
  *     ledger.c   serials: blocks, high-water mark
  *     ledger_old.c   what a crash left open
@@ -31,7 +32,7 @@
 #include "store/record.h"
 #include "store/store.h"
 
-#define STORE_FORMAT 1
+#define STORE_FORMAT 2 /* 2: orders, and what belongs to them */
 #define STORE_NODE_MAX 32
 #define STORE_CHAIN_MAX 32
 #define STORE_GROUP_MAX 256   /* batches in one commit */
@@ -104,6 +105,7 @@ int envelope_parse(struct bytes stored, struct bytes *record, uint64_t *version,
 
 /* ---- lmdb.c ---- */
 
+/* 0: not there, in a store of an older format that was opened for reading; such a table is empty. */
 struct tables {
 	MDB_dbi table[STORE_TABLE_COUNT];
 	MDB_dbi index[STORE_INDEX_COUNT];
@@ -112,7 +114,7 @@ struct tables {
 
 /* An LMDB result as an error. ERR_STORE_FULL, ERR_INTEGRITY, ERR_BUSY or ERR_IO. Returns -1. */
 int lmdb_error(struct error *err, int rc, const char *what);
-/* Opens or makes the environment and its tables, checks the format. */
+/* Opens or makes the environment and its tables; brings an older format up to the present one, unless for reading. */
 int lmdb_open(const struct store_options *options, MDB_env **env, struct tables *tables, struct error *err);
 static inline MDB_val lmdb_val(struct bytes b)
 {
@@ -121,6 +123,24 @@ static inline MDB_val lmdb_val(struct bytes b)
 static inline struct bytes lmdb_bytes(MDB_val v)
 {
 	return BYTES(v.mv_data, v.mv_size);
+}
+
+/* As LMDB's own; of a table that is not there: MDB_NOTFOUND. */
+static inline int lmdb_get(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *value)
+{
+	return dbi ? mdb_get(txn, dbi, key, value) : MDB_NOTFOUND;
+}
+static inline int lmdb_cursor(MDB_txn *txn, MDB_dbi dbi, MDB_cursor **cursor)
+{
+	return dbi ? mdb_cursor_open(txn, dbi, cursor) : MDB_NOTFOUND;
+}
+/* Number of entries. */
+static inline int lmdb_count(MDB_txn *txn, MDB_dbi dbi, uint64_t *count)
+{
+	MDB_stat stat = { .ms_entries = 0 };
+	int rc = dbi ? mdb_stat(txn, dbi, &stat) : 0;
+	*count = stat.ms_entries;
+	return rc;
 }
 
 /* An abandoned transaction or open cursor of a local. */
@@ -180,8 +200,11 @@ void ledger_void(struct ledger *l, const struct store_serial *serial);
 /* True where a commit should come even if no batch asks for one. */
 bool ledger_is_starved(struct ledger *l);
 bool ledger_has_voids(struct ledger *l);
-/* Writer thread: a certificate with this serial is in the present transaction. */
+/* Writer thread: a record that accounts for this serial is in the present transaction: a certificate's, an order's,
+ * an unfinished one's. */
 void ledger_saw(struct ledger *l, struct bytes serial);
+/* Writer thread: records a serial that an order held and that stands nowhere now. 0 or an LMDB result. */
+int ledger_leave_unfinished(const struct ledger *l, MDB_txn *txn, const struct tables *tables, struct bytes serial);
 /* Writer thread, last before the commit: voids, a next block (where may_grow), the mark. 0 or
  * an LMDB result. */
 int ledger_stage(struct ledger *l, MDB_txn *txn, const struct tables *tables, bool may_grow);
@@ -194,17 +217,19 @@ void ledger_add_key(struct buf *out, const char *node);
 
 /* ---- ledger_old.c ---- */
 
-/* Settles the blocks that an earlier run of this node left: serials below the mark without a
- * certificate and not void become unfinished, counted in found; the blocks go. 0 or an LMDB result. */
+/* Settles the blocks that an earlier run of this node left: serials below the mark that stand
+ * nowhere become unfinished, counted in found; the blocks go. 0 or an LMDB result. */
 int ledger_settle_old(MDB_txn *txn, const struct tables *tables, const char *node, uint64_t mark, int64_t now_ms,
 		      uint64_t *found);
 /* Records a serial without certificate, unless it is recorded already. 0 or an LMDB result. */
-int ledger_put_unfinished(MDB_txn *txn, const struct tables *tables, const char *node, const uint8_t *serial,
+int ledger_put_unfinished(MDB_txn *txn, const struct tables *tables, const char *node, struct bytes serial,
 			  int64_t now_ms, bool is_void);
 /* The issuers that have certificates: each name followed by 0x00. 0 or an LMDB result. */
 int ledger_list_issuers(MDB_txn *txn, const struct tables *tables, struct buf *issuers);
 /* 0 where a certificate of one of the issuers has this serial, MDB_NOTFOUND where none has. */
 int ledger_find_certificate(MDB_txn *txn, const struct tables *tables, const struct buf *issuers, struct bytes serial);
+/* 0 where a certificate, an order or an unfinished record has this serial, MDB_NOTFOUND where none has. */
+int ledger_find(MDB_txn *txn, const struct tables *tables, const struct buf *issuers, struct bytes serial);
 /* Looks at one entry of the table "ledger": NULL where it is as it should be, or what is wrong. */
 const char *ledger_fault(struct bytes key, struct bytes value);
 
@@ -224,6 +249,7 @@ struct apply {
 	struct chain_state chains[STORE_CHAINS_MAX]; /* heads as of txn; forgotten when it is aborted */
 	size_t chain_count;
 	int64_t unfinished;          /* change of their number in this transaction */
+	struct buf dropped;          /* serials that orders held before the present batch, each a field */
 	struct buf old, old_entries; /* scratch */
 };
 
@@ -264,6 +290,11 @@ int writer_start(struct store *s, struct error *err);
 void writer_stop(struct store *s);
 /* Makes the writer look at the ledger and at expiry soon. */
 void writer_kick(struct store *s);
+
+/* ---- expire.c ---- */
+/* Writer thread: a batch that forgets what has ended, some at a time, or NULL where nothing has. To be applied to what
+ * the last commit left, before any other batch. */
+struct store_batch *expire_batch(struct store *s);
 
 /* ---- read.c ---- */
 void snapshots_free(struct store *s);

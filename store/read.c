@@ -91,7 +91,7 @@ int store_get(struct store_snapshot *snap, enum store_table table, struct bytes 
 	if (key.len == 0 || key.len > STORE_KEY_MAX)
 		return 0; /* nothing can stand there */
 	MDB_val k = lmdb_val(key), stored;
-	int rc = mdb_get(snap->txn, snap->store->tables.table[table], &k, &stored);
+	int rc = lmdb_get(snap->txn, snap->store->tables.table[table], &k, &stored);
 	if (rc == MDB_NOTFOUND)
 		return 0;
 	if (rc)
@@ -182,7 +182,7 @@ int store_scan(struct store_snapshot *snap, enum store_table table, const struct
 	if (!range_is_possible(range, err))
 		return -1;
 	auto_mdb_cursor *cursor = NULL;
-	int rc = mdb_cursor_open(snap->txn, snap->store->tables.table[table], &cursor);
+	int rc = lmdb_cursor(snap->txn, snap->store->tables.table[table], &cursor);
 	MDB_val key, value;
 	struct store_range start = *range;
 	if (range->after_key.len)
@@ -231,7 +231,7 @@ int store_scan_index(struct store_snapshot *snap, enum store_index index, const 
 	if (!range_is_possible(range, err))
 		return -1;
 	auto_mdb_cursor *cursor = NULL;
-	int rc = mdb_cursor_open(snap->txn, snap->store->tables.index[index], &cursor);
+	int rc = lmdb_cursor(snap->txn, snap->store->tables.index[index], &cursor);
 	MDB_val key, value;
 	if (rc == 0)
 		rc = seek_entry(cursor, range, &key, &value);
@@ -254,12 +254,8 @@ int store_scan_index(struct store_snapshot *snap, enum store_index index, const 
 
 int store_count(struct store_snapshot *snap, enum store_table table, uint64_t *count, struct error *err)
 {
-	MDB_stat stat;
-	int rc = mdb_stat(snap->txn, snap->store->tables.table[table], &stat);
-	if (rc)
-		return lmdb_error(err, rc, "cannot count records");
-	*count = stat.ms_entries;
-	return 0;
+	int rc = lmdb_count(snap->txn, snap->store->tables.table[table], count);
+	return rc ? lmdb_error(err, rc, "cannot count records") : 0;
 }
 
 /* ---- chains ---- */

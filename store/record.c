@@ -1,55 +1,12 @@
-#include "store/record.h"
-
-#define RECORD_VERSION 1
+#include "store/record_private.h"
 
 /* Longest of each field; what is longer is neither written nor read. */
-#define SERIAL_MAX 20
-#define CERTIFICATE_MAX ((size_t)1 << 20)
-#define SUBJECT_MAX ((size_t)64 << 10)
-#define NAME_TEXT_MAX ((size_t)4096)
 #define PROFILES_MAX ((size_t)8192)
 #define NOTE_MAX ((size_t)4096)
 #define CRL_MAX (((size_t)256 << 20) - 4096)
 #define HEAD_TEXT_MAX ((size_t)64 << 10)
-#define SIGNATURE_MAX ((size_t)4096)
 
 /* ---- the rules that hold for what is written and for what is read ---- */
-
-static bool is_name_character(uint8_t c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-	       c == '@' || c == '-';
-}
-
-static bool is_name(struct bytes name)
-{
-	if (name.len == 0 || name.len > RECORD_NAME_MAX)
-		return false;
-	for (size_t i = 0; i < name.len; i++)
-		if (!is_name_character(name.data[i]))
-			return false;
-	return true;
-}
-
-/* An identity's name, or a name with a kind before it: "apitoken:ID". */
-static bool is_requester(struct bytes requester)
-{
-	const uint8_t *colon = requester.len ? memchr(requester.data, ':', requester.len) : NULL;
-	if (!colon)
-		return is_name(requester);
-	size_t kind = (size_t)(colon - requester.data);
-	return is_name(BYTES(requester.data, kind)) && is_name(BYTES(colon + 1, requester.len - kind - 1));
-}
-
-static bool is_name_or_none(struct bytes name)
-{
-	return name.len == 0 || is_name(name);
-}
-
-static bool is_serial(struct bytes serial)
-{
-	return serial.len >= 1 && serial.len <= SERIAL_MAX;
-}
 
 static bool is_reason(enum record_reason reason)
 {
@@ -72,8 +29,8 @@ static bool is_coherent_status(const struct record_certificate *r)
 
 static bool is_certificate(const struct record_certificate *r)
 {
-	if (!is_name(r->issuer) || !is_serial(r->serial) || !is_name(r->profile) || !is_requester(r->requester) ||
-	    !is_name_or_none(r->order))
+	if (!record_is_name(r->issuer) || !record_is_serial(r->serial) || !record_is_name(r->profile) ||
+	    !record_is_requester(r->requester) || !record_is_name_or_none(r->order))
 		return false;
 	if (r->der.len == 0 || r->der.len > CERTIFICATE_MAX || r->subject.len > SUBJECT_MAX ||
 	    r->name_count > RECORD_NAMES_MAX)
@@ -87,24 +44,24 @@ static bool is_certificate(const struct record_certificate *r)
 
 static bool is_identity(const struct record_identity *r)
 {
-	return is_name(r->name) && r->roles <= (ROLE_REQUESTER | ROLE_OFFICER | ROLE_AUDITOR | ROLE_ADMIN) &&
+	return record_is_name(r->name) && r->roles <= (ROLE_REQUESTER | ROLE_OFFICER | ROLE_AUDITOR | ROLE_ADMIN) &&
 	       r->created_ms >= 0 && r->changed_ms >= 0 && r->fingerprint_count <= RECORD_FINGERPRINTS_MAX;
 }
 
 static bool is_apitoken(const struct record_apitoken *r)
 {
-	return is_name(r->id) && is_name(r->identity) && r->profiles.len <= PROFILES_MAX && r->created_ms >= 0 &&
-	       r->expires_s >= 0;
+	return record_is_name(r->id) && record_is_name(r->identity) && r->profiles.len <= PROFILES_MAX &&
+	       r->created_ms >= 0 && r->expires_s >= 0;
 }
 
 static bool is_request(const struct record_request *r)
 {
-	return is_name(r->issuer) && is_serial(r->serial) && r->expires_s >= 0;
+	return record_is_name(r->issuer) && record_is_serial(r->serial) && r->expires_s >= 0;
 }
 
 static bool is_crl(const struct record_crl *r)
 {
-	return is_name(r->issuer) && r->der.len > 0 && r->der.len <= CRL_MAX && r->this_update_s >= 0 &&
+	return record_is_name(r->issuer) && r->der.len > 0 && r->der.len <= CRL_MAX && r->this_update_s >= 0 &&
 	       r->next_update_s >= 0;
 }
 
@@ -115,7 +72,8 @@ static bool is_blocked(const struct record_blocked *r)
 
 static bool is_unfinished(const struct record_unfinished *r)
 {
-	return is_name_or_none(r->issuer) && r->found_ms >= 0 && r->revoked_ms >= 0 && !(r->void_ && r->revoked_ms);
+	return record_is_name_or_none(r->issuer) && r->found_ms >= 0 && r->revoked_ms >= 0 &&
+	       !(r->void_ && r->revoked_ms);
 }
 
 static bool is_head(const struct record_head *r)
@@ -125,48 +83,6 @@ static bool is_head(const struct record_head *r)
 }
 
 /* ---- small parts ---- */
-
-static void begin(struct buf *out, bool valid)
-{
-	/* A record that would not read back must not be written either. */
-	if (!valid)
-		out->failed = true;
-	buf_u8(out, RECORD_VERSION);
-}
-
-static struct reader begin_reading(struct bytes in)
-{
-	struct reader r = reader_of(in);
-	if (reader_u8(&r) != RECORD_VERSION)
-		r.failed = true;
-	return r;
-}
-
-static int finish(const struct reader *r, bool valid, const char *what, struct error *err)
-{
-	if (reader_done(r) && valid)
-		return 0;
-	return err_set(err, ERR_INTEGRITY, "a stored record of a %s cannot be read: its bytes are not what was written",
-		       what);
-}
-
-static void add_time(struct buf *out, int64_t time)
-{
-	buf_u64(out, (uint64_t)time);
-}
-
-static int64_t read_time(struct reader *r)
-{
-	return (int64_t)reader_u64(r);
-}
-
-static bool read_bool(struct reader *r)
-{
-	uint8_t v = reader_u8(r);
-	if (v > 1)
-		r->failed = true;
-	return v == 1;
-}
 
 static enum record_reason read_reason(struct reader *r)
 {
@@ -219,7 +135,7 @@ int record_reason_parse(struct bytes name, enum record_reason *reason, struct er
 
 void record_certificate_encode(const struct record_certificate *r, struct buf *out)
 {
-	begin(out, is_certificate(r));
+	record_begin(out, is_certificate(r));
 	if (out->failed)
 		return;
 	buf_field(out, r->issuer);
@@ -230,14 +146,14 @@ void record_certificate_encode(const struct record_certificate *r, struct buf *o
 	buf_field(out, r->subject);
 	buf_field(out, r->order);
 	buf_add(out, r->spki_hash, sizeof(r->spki_hash));
-	add_time(out, r->issued_ms);
-	add_time(out, r->not_before_s);
-	add_time(out, r->not_after_s);
+	record_add_time(out, r->issued_ms);
+	record_add_time(out, r->not_before_s);
+	record_add_time(out, r->not_after_s);
 	buf_u8(out, r->no_revocation);
 	buf_u8(out, (uint8_t)r->status);
 	buf_u8(out, (uint8_t)r->reason);
-	add_time(out, r->revoked_ms);
-	add_time(out, r->invalidity_s);
+	record_add_time(out, r->revoked_ms);
+	record_add_time(out, r->invalidity_s);
 	buf_u16(out, (uint16_t)r->name_count);
 	for (size_t i = 0; i < r->name_count; i++)
 		buf_field(out, r->names[i]);
@@ -245,43 +161,39 @@ void record_certificate_encode(const struct record_certificate *r, struct buf *o
 
 int record_certificate_decode(struct bytes in, struct record_certificate *r, struct error *err)
 {
-	struct reader reader = begin_reading(in);
+	struct reader reader = record_begin_reading(in);
 	r->issuer = reader_field(&reader, RECORD_NAME_MAX);
 	r->serial = reader_field(&reader, SERIAL_MAX);
 	r->der = reader_field(&reader, CERTIFICATE_MAX);
 	r->profile = reader_field(&reader, RECORD_NAME_MAX);
-	r->requester = reader_field(&reader, 2 * RECORD_NAME_MAX + 1);
+	r->requester = reader_field(&reader, REQUESTER_MAX);
 	r->subject = reader_field(&reader, SUBJECT_MAX);
 	r->order = reader_field(&reader, RECORD_NAME_MAX);
 	reader_copy(&reader, r->spki_hash, sizeof(r->spki_hash));
-	r->issued_ms = read_time(&reader);
-	r->not_before_s = read_time(&reader);
-	r->not_after_s = read_time(&reader);
-	r->no_revocation = read_bool(&reader);
+	r->issued_ms = record_read_time(&reader);
+	r->not_before_s = record_read_time(&reader);
+	r->not_after_s = record_read_time(&reader);
+	r->no_revocation = record_read_bool(&reader);
 	r->status = (enum record_status)reader_u8(&reader);
 	r->reason = read_reason(&reader);
-	r->revoked_ms = read_time(&reader);
-	r->invalidity_s = read_time(&reader);
-	r->name_count = reader_u16(&reader);
-	if (r->name_count > RECORD_NAMES_MAX) {
-		reader.failed = true;
-		r->name_count = 0;
-	}
+	r->revoked_ms = record_read_time(&reader);
+	r->invalidity_s = record_read_time(&reader);
+	r->name_count = record_read_count(&reader, RECORD_NAMES_MAX);
 	for (size_t i = 0; i < r->name_count; i++)
 		r->names[i] = reader_field(&reader, NAME_TEXT_MAX);
-	return finish(&reader, is_certificate(r), "certificate", err);
+	return record_finish(&reader, is_certificate(r), "certificate", err);
 }
 
 void record_identity_encode(const struct record_identity *r, struct buf *out)
 {
-	begin(out, is_identity(r));
+	record_begin(out, is_identity(r));
 	if (out->failed)
 		return;
 	buf_field(out, r->name);
 	buf_u8(out, r->roles);
 	buf_u8(out, r->removed);
-	add_time(out, r->created_ms);
-	add_time(out, r->changed_ms);
+	record_add_time(out, r->created_ms);
+	record_add_time(out, r->changed_ms);
 	buf_u8(out, (uint8_t)r->fingerprint_count);
 	for (size_t i = 0; i < r->fingerprint_count; i++)
 		buf_add(out, r->fingerprints[i], sizeof(r->fingerprints[i]));
@@ -289,12 +201,12 @@ void record_identity_encode(const struct record_identity *r, struct buf *out)
 
 int record_identity_decode(struct bytes in, struct record_identity *r, struct error *err)
 {
-	struct reader reader = begin_reading(in);
+	struct reader reader = record_begin_reading(in);
 	r->name = reader_field(&reader, RECORD_NAME_MAX);
 	r->roles = reader_u8(&reader);
-	r->removed = read_bool(&reader);
-	r->created_ms = read_time(&reader);
-	r->changed_ms = read_time(&reader);
+	r->removed = record_read_bool(&reader);
+	r->created_ms = record_read_time(&reader);
+	r->changed_ms = record_read_time(&reader);
 	r->fingerprint_count = reader_u8(&reader);
 	if (r->fingerprint_count > RECORD_FINGERPRINTS_MAX) {
 		reader.failed = true;
@@ -302,12 +214,12 @@ int record_identity_decode(struct bytes in, struct record_identity *r, struct er
 	}
 	for (size_t i = 0; i < r->fingerprint_count; i++)
 		reader_copy(&reader, r->fingerprints[i], sizeof(r->fingerprints[i]));
-	return finish(&reader, is_identity(r), "identity", err);
+	return record_finish(&reader, is_identity(r), "identity", err);
 }
 
 void record_apitoken_encode(const struct record_apitoken *r, struct buf *out)
 {
-	begin(out, is_apitoken(r));
+	record_begin(out, is_apitoken(r));
 	if (out->failed)
 		return;
 	buf_field(out, r->id);
@@ -316,131 +228,131 @@ void record_apitoken_encode(const struct record_apitoken *r, struct buf *out)
 	buf_u8(out, r->may_read);
 	buf_u8(out, r->removed);
 	buf_field(out, r->profiles);
-	add_time(out, r->created_ms);
-	add_time(out, r->expires_s);
+	record_add_time(out, r->created_ms);
+	record_add_time(out, r->expires_s);
 }
 
 int record_apitoken_decode(struct bytes in, struct record_apitoken *r, struct error *err)
 {
-	struct reader reader = begin_reading(in);
+	struct reader reader = record_begin_reading(in);
 	r->id = reader_field(&reader, RECORD_NAME_MAX);
 	r->identity = reader_field(&reader, RECORD_NAME_MAX);
-	r->may_request = read_bool(&reader);
-	r->may_read = read_bool(&reader);
-	r->removed = read_bool(&reader);
+	r->may_request = record_read_bool(&reader);
+	r->may_read = record_read_bool(&reader);
+	r->removed = record_read_bool(&reader);
 	r->profiles = reader_field(&reader, PROFILES_MAX);
-	r->created_ms = read_time(&reader);
-	r->expires_s = read_time(&reader);
-	return finish(&reader, is_apitoken(r), "API token", err);
+	r->created_ms = record_read_time(&reader);
+	r->expires_s = record_read_time(&reader);
+	return record_finish(&reader, is_apitoken(r), "API token", err);
 }
 
 void record_request_encode(const struct record_request *r, struct buf *out)
 {
-	begin(out, is_request(r));
+	record_begin(out, is_request(r));
 	if (out->failed)
 		return;
 	buf_add(out, r->fingerprint, sizeof(r->fingerprint));
 	buf_field(out, r->issuer);
 	buf_field(out, r->serial);
-	add_time(out, r->expires_s);
+	record_add_time(out, r->expires_s);
 }
 
 int record_request_decode(struct bytes in, struct record_request *r, struct error *err)
 {
-	struct reader reader = begin_reading(in);
+	struct reader reader = record_begin_reading(in);
 	reader_copy(&reader, r->fingerprint, sizeof(r->fingerprint));
 	r->issuer = reader_field(&reader, RECORD_NAME_MAX);
 	r->serial = reader_field(&reader, SERIAL_MAX);
-	r->expires_s = read_time(&reader);
-	return finish(&reader, is_request(r), "request", err);
+	r->expires_s = record_read_time(&reader);
+	return record_finish(&reader, is_request(r), "request", err);
 }
 
 void record_crl_encode(const struct record_crl *r, struct buf *out)
 {
-	begin(out, is_crl(r));
+	record_begin(out, is_crl(r));
 	if (out->failed)
 		return;
 	buf_field(out, r->issuer);
 	buf_field(out, r->der);
 	buf_u64(out, r->number);
-	add_time(out, r->this_update_s);
-	add_time(out, r->next_update_s);
+	record_add_time(out, r->this_update_s);
+	record_add_time(out, r->next_update_s);
 	buf_u64(out, r->entries);
 }
 
 int record_crl_decode(struct bytes in, struct record_crl *r, struct error *err)
 {
-	struct reader reader = begin_reading(in);
+	struct reader reader = record_begin_reading(in);
 	r->issuer = reader_field(&reader, RECORD_NAME_MAX);
 	r->der = reader_field(&reader, CRL_MAX);
 	r->number = reader_u64(&reader);
-	r->this_update_s = read_time(&reader);
-	r->next_update_s = read_time(&reader);
+	r->this_update_s = record_read_time(&reader);
+	r->next_update_s = record_read_time(&reader);
 	r->entries = reader_u64(&reader);
-	return finish(&reader, is_crl(r), "CRL", err);
+	return record_finish(&reader, is_crl(r), "CRL", err);
 }
 
 void record_blocked_encode(const struct record_blocked *r, struct buf *out)
 {
-	begin(out, is_blocked(r));
+	record_begin(out, is_blocked(r));
 	if (out->failed)
 		return;
 	buf_u8(out, (uint8_t)r->reason);
 	buf_u8(out, r->own);
-	add_time(out, r->since_ms);
+	record_add_time(out, r->since_ms);
 	buf_field(out, r->note);
 }
 
 int record_blocked_decode(struct bytes in, struct record_blocked *r, struct error *err)
 {
-	struct reader reader = begin_reading(in);
+	struct reader reader = record_begin_reading(in);
 	r->reason = read_reason(&reader);
-	r->own = read_bool(&reader);
-	r->since_ms = read_time(&reader);
+	r->own = record_read_bool(&reader);
+	r->since_ms = record_read_time(&reader);
 	r->note = reader_field(&reader, NOTE_MAX);
-	return finish(&reader, is_blocked(r), "blocked key", err);
+	return record_finish(&reader, is_blocked(r), "blocked key", err);
 }
 
 void record_unfinished_encode(const struct record_unfinished *r, struct buf *out)
 {
-	begin(out, is_unfinished(r));
+	record_begin(out, is_unfinished(r));
 	if (out->failed)
 		return;
 	buf_field(out, r->issuer);
-	add_time(out, r->found_ms);
-	add_time(out, r->revoked_ms);
+	record_add_time(out, r->found_ms);
+	record_add_time(out, r->revoked_ms);
 	buf_u8(out, r->void_);
 }
 
 int record_unfinished_decode(struct bytes in, struct record_unfinished *r, struct error *err)
 {
-	struct reader reader = begin_reading(in);
+	struct reader reader = record_begin_reading(in);
 	r->issuer = reader_field(&reader, RECORD_NAME_MAX);
-	r->found_ms = read_time(&reader);
-	r->revoked_ms = read_time(&reader);
-	r->void_ = read_bool(&reader);
-	return finish(&reader, is_unfinished(r), "serial without certificate", err);
+	r->found_ms = record_read_time(&reader);
+	r->revoked_ms = record_read_time(&reader);
+	r->void_ = record_read_bool(&reader);
+	return record_finish(&reader, is_unfinished(r), "serial without certificate", err);
 }
 
 void record_head_encode(const struct record_head *r, struct buf *out)
 {
-	begin(out, is_head(r));
+	record_begin(out, is_head(r));
 	if (out->failed)
 		return;
 	buf_u64(out, r->sequence);
 	buf_add(out, r->hash, sizeof(r->hash));
-	add_time(out, r->time_ms);
+	record_add_time(out, r->time_ms);
 	buf_field(out, r->text);
 	buf_field(out, r->signature);
 }
 
 int record_head_decode(struct bytes in, struct record_head *r, struct error *err)
 {
-	struct reader reader = begin_reading(in);
+	struct reader reader = record_begin_reading(in);
 	r->sequence = reader_u64(&reader);
 	reader_copy(&reader, r->hash, sizeof(r->hash));
-	r->time_ms = read_time(&reader);
+	r->time_ms = record_read_time(&reader);
 	r->text = reader_field(&reader, HEAD_TEXT_MAX);
 	r->signature = reader_field(&reader, SIGNATURE_MAX);
-	return finish(&reader, is_head(r), "signed head", err);
+	return record_finish(&reader, is_head(r), "signed head", err);
 }

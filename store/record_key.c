@@ -1,10 +1,7 @@
-#include "store/record.h"
-
 #include "base/ossl.h"
+#include "store/record_order.h"
+#include "store/record_private.h"
 #include "store/store.h"
-
-/* Of a key that would be too long: so much stands as it is, a hash for the rest. */
-#define KEY_HEAD (STORE_KEY_MAX - 33)
 
 void record_key_issuer(struct buf *out, struct bytes issuer)
 {
@@ -56,7 +53,8 @@ static void add_reversed_labels(struct buf *out, struct bytes name)
 	buf_add(out, name.data, end);
 }
 
-void record_key_name(struct buf *out, struct bytes name)
+/* At most `most` octets: what would pass that is cut, and ends in 0x00 and the hash of the whole. */
+static void add_name_key(struct buf *out, struct bytes name, size_t most)
 {
 	static const char dns[] = "dns:";
 	const size_t kind = sizeof(dns) - 1;
@@ -67,11 +65,34 @@ void record_key_name(struct buf *out, struct bytes name)
 	} else {
 		buf_add_bytes(out, name);
 	}
-	if (out->failed || out->len - before <= STORE_KEY_MAX)
+	if (out->failed || out->len - before <= most)
 		return;
 	uint8_t hash[32];
 	sha256(out->data + before, out->len - before, hash);
-	out->len = before + KEY_HEAD;
+	out->len = before + most - sizeof(hash) - 1;
 	buf_u8(out, 0);
 	buf_add(out, hash, sizeof(hash));
+}
+
+void record_key_name(struct buf *out, struct bytes name)
+{
+	add_name_key(out, name, STORE_KEY_MAX);
+}
+
+void record_key_authorization(struct buf *out, struct bytes owner, struct bytes name)
+{
+	if (owner.len > OWNER_MAX) {
+		out->failed = true;
+		return;
+	}
+	buf_add_bytes(out, owner);
+	buf_u8(out, 0);
+	add_name_key(out, name, STORE_KEY_MAX - owner.len - 1);
+}
+
+void record_key_organization_version(struct buf *out, struct bytes id, uint64_t version)
+{
+	buf_add_bytes(out, id);
+	buf_u8(out, 0);
+	buf_u64(out, version);
 }

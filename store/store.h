@@ -66,6 +66,7 @@ enum store_index {
 	STORE_BY_ORDERED,     /* orders: requester's name, 0x00, when created, 8 octets (ms) */
 	STORE_BY_STATUS,      /* orders: status, 1 octet, when created, 8 octets (ms) */
 	STORE_BY_DUE,         /* orders that are due some time: when, 8 octets (ms) */
+	STORE_BY_SERIAL,      /* orders that hold a serial: that serial */
 	STORE_BY_DELIVERY,    /* deliveries that are due some time: when, 8 octets (ms) */
 	STORE_BY_LAPSE,       /* authorizations: when they end, 8 octets (seconds) */
 	STORE_INDEX_COUNT
@@ -141,7 +142,8 @@ int store_submit_wait(struct store *s, struct store_batch *b, struct store_outco
 /* ---- serials ---- */
 /* A serial that stands in an order's record (record_order.serial) has left the ledger for it: it is
  * accounted for there, also after a crash. Who takes it out of the record again puts a certificate or
- * a STORE_UNFINISHED record (void_ where nothing was signed) in the same batch. */
+ * a STORE_UNFINISHED record (void_ where nothing was signed) in the same batch; where neither is there,
+ * the store records it as unfinished. An order that is over may keep it beside these. */
 #define STORE_SERIAL_MAX 20
 struct store_serial {
 	uint8_t octets[STORE_SERIAL_MAX];
@@ -216,15 +218,17 @@ struct store_status {
 };
 const char *store_state_name(enum store_state s); /* "ok", "full", "broken" */
 void store_status(struct store *s, struct store_status *out);
-/* Forgets idempotency requests that ended before now; returns soon, works in the background. */
+/* Forgets idempotency requests and authorizations that ended before now, and deliveries that are dead
+ * and were made more than 30 days ago; returns soon, works in the background, a few hundred a commit. */
 void store_expire(struct store *s);
 
 /* A consistent compacted copy at directory (made, 0700, must not exist) while writing goes on. */
 int store_backup(struct store *s, const char *directory, struct error *err);
 
 /* Every record decodes, every index entry leads to its record and every record has all of its
- * entries, chains hash right without gaps, every serial of the ledger is a certificate, void,
- * unfinished or still unused. report is called with one line for each finding; progress (may be
+ * entries, chains hash right without gaps, every serial of the ledger is a certificate, an order's, void,
+ * unfinished or still unused, and none of it twice; what orders and organizations refer to is there and
+ * agrees: certificates, statements, versions. report is called with one line for each finding; progress (may be
  * NULL) with records done and in all. 0 clean; -1 ERR_INTEGRITY with the number of findings. */
 int store_check(struct store *s, void (*report)(void *arg, const char *line),
 		void (*progress)(void *arg, uint64_t done, uint64_t all), void *arg, struct error *err);

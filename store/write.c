@@ -5,7 +5,6 @@
 
 #define TICK_MS 1000
 #define READER_CHECK_MS 60000
-#define EXPIRE_MAX 500 /* requests forgotten in one commit */
 #define GATHER_TIMES 3 /* so many times more have come than are on the way: enough */
 #define GATHER_MS 2    /* a commit waits so long for batches that are on the way */
 
@@ -130,49 +129,6 @@ static void answer_all(struct store *s, struct store_batch **batches, size_t cou
 	}
 }
 
-/* ---- expiry ---- */
-
-struct expiry {
-	struct store_batch *batch;
-	int64_t now_s;
-	size_t count;
-};
-
-static int collect_expired(void *arg, const struct store_row *row, struct error *err)
-{
-	struct expiry *e = arg;
-	struct record_request request;
-	if (record_request_decode(row->value, &request, err))
-		return -1;
-	if (request.expires_s >= e->now_s || e->count == EXPIRE_MAX)
-		return 1;
-	store_delete(e->batch, STORE_REQUESTS, row->key);
-	e->count++;
-	return 0;
-}
-
-/* A batch that forgets what has ended, or NULL. */
-static struct store_batch *expired_requests(struct store *s)
-{
-	struct error err = ERR_INIT;
-	auto_store_snapshot *snap = store_snapshot_new(s, &err);
-	auto_store_batch *batch = store_batch_new(s);
-	if (!snap || !batch)
-		return NULL;
-	struct expiry e = { batch, clock_now_ms(&s->clock) / 1000, 0 };
-	const struct store_range all = { .reverse = false };
-	if (store_scan_index(snap, STORE_BY_EXPIRY, &all, collect_expired, &e, &err)) {
-		log_err(LOG_LEVEL_ERROR, "cannot forget old requests", &err);
-		return NULL;
-	}
-	if (e.count == EXPIRE_MAX) { /* there are more: again with the next commit */
-		atomic_store(&s->expire_wanted, true);
-		writer_kick(s);
-	}
-	store_use_reserve(batch);
-	return e.count > 0 && batch->failed == ERR_NONE && !batch->bytes.failed ? TAKE(batch) : NULL;
-}
-
 /* ---- the thread ---- */
 
 /* Adds what has queued to the group, without the kicks; false where there was nothing, or a kick:
@@ -223,6 +179,17 @@ static void look_after_readers(struct store *s, int64_t *checked_ms)
 		log_warn("readers of the store died and were cleared", KV_INT("count", dead));
 }
 
+/* In front: what it forgets is chosen by the last commit, and a batch of this group may renew it. */
+static size_t add_expired(struct store *s, struct store_batch **group, size_t count)
+{
+	struct store_batch *batch = expire_batch(s);
+	if (!batch)
+		return 0;
+	memmove(group + 1, group, count * sizeof(*group));
+	group[0] = batch;
+	return 1;
+}
+
 static void *write_for_ever(void *arg)
 {
 	struct store *s = arg;
@@ -232,10 +199,8 @@ static void *write_for_ever(void *arg)
 		size_t count = take_group(s, group);
 		if (count == 0 && queue_closed(s->queue) && queue_length(s->queue) == 0)
 			return NULL;
-		if (atomic_exchange(&s->expire_wanted, false)) {
-			group[count] = expired_requests(s);
-			count += group[count] != NULL;
-		}
+		if (atomic_exchange(&s->expire_wanted, false))
+			count += add_expired(s, group, count);
 		bool ledger_due = ledger_has_voids(s->ledger) ||
 				  (ledger_is_starved(s->ledger) && !space_is_low(&s->space, false));
 		if (count > 0 || (ledger_due && !atomic_load(&s->broken)))
