@@ -2,7 +2,7 @@
  * reader accepts must be exactly what the writer writes. */
 #include <stdlib.h>
 
-#include "ca-core/message.h"
+#include "ca-core/message_order.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -41,6 +41,20 @@ TRY(apitoken)
 TRY(apitokens)
 TRY(name)
 TRY(block)
+TRY(order_create)
+TRY(order_act)
+TRY(decide)
+TRY(order_get)
+TRY(order)
+TRY(order_list)
+TRY(orders)
+TRY(organization)
+TRY(organizations)
+TRY(validate)
+TRY(validated)
+TRY(deliver)
+TRY(delivered)
+TRY(token_pin)
 
 static void try_error(struct bytes in)
 {
@@ -78,6 +92,20 @@ static void (*const tries[])(struct bytes in) = {
 	try_name,
 	try_block,
 	try_error,
+	try_order_create,
+	try_order_act,
+	try_decide,
+	try_order_get,
+	try_order,
+	try_order_list,
+	try_orders,
+	try_organization,
+	try_organizations,
+	try_validate,
+	try_validated,
+	try_deliver,
+	try_delivered,
+	try_token_pin,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
