@@ -124,6 +124,10 @@ struct ca {
 	/* Told when an order or a delivery has become due at once; must not block. Set once before requests come. */
 	void (*on_order_due)(void *arg);
 	void *on_order_due_arg;
+	/* Takes over the signing of a ready, claimed order (ca-core/order_issue.h), so that a token that does not answer
+	 * holds nobody else up; false: not now. NULL: it is signed where it is found. */
+	bool (*on_order_ready)(void *arg, struct bytes id);
+	void *on_order_ready_arg;
 };
 
 static inline int64_t ca_now_ms(struct ca *ca)

@@ -35,6 +35,8 @@ struct ca_issuance {
 	struct buf request_key;   /* of STORE_REQUESTS; empty without an idempotency key */
 	uint8_t fingerprint[32];  /* of what was asked, where there is a request_key */
 	uint64_t request_version; /* of the record that it replaces; 0: none was there */
+	struct bytes order;       /* id of the order that it was issued for, or none; borrowed */
+	bool approved;            /* people approved its bytes: the audit carries the whole certificate */
 
 	/* made */
 	struct store_serial serial;

@@ -7,55 +7,10 @@
 #include "base/ossl.h"
 #include "base/text.h"
 #include "ca-core/policy.h"
+#include "ca-core/request.h"
 #include "ca-core/restore.h"
 
 /* ---- parse: nothing of the request is believed before it has been read anew ---- */
-
-/* What clients connect to: these need a name. */
-static bool is_leaf_for_names(enum ca_kind kind)
-{
-	return kind == CA_KIND_SERVER || kind == CA_KIND_PEER;
-}
-
-static int parse_names(struct ca_issuance *i, const struct message_issue *m, struct error *err)
-{
-	for (uint32_t n = 0; n < m->name_count; n++) {
-		struct ca_name name;
-		if (ca_name_parse(m->names[n], &name, err) ||
-		    ca_names_add(&i->names, &name, i->profile->names_max, err))
-			return -1;
-	}
-	return 0;
-}
-
-static int parse_common_name(const struct message_issue *m, char common_name[65], struct error *err)
-{
-	if (m->common_name.len > 64 || (m->common_name.len && memchr(m->common_name.data, 0, m->common_name.len)) ||
-	    !text_is_utf8(m->common_name) || text_has_control(m->common_name)) {
-		(void)err_set(err, ERR_BAD_NAME,
-			      "the common name is not UTF-8 of at most 64 octets without control characters");
-		return err_about(err, "commonName", NULL, "1 to 64 octets of UTF-8");
-	}
-	if (m->common_name.len)
-		memcpy(common_name, m->common_name.data, m->common_name.len);
-	common_name[m->common_name.len] = '\0';
-	return 0;
-}
-
-/* A server's common name is one of its names, or absent; a client's is free, as far as a grant goes. */
-static int check_usable(const struct ca_issuance *i, const char *common_name, struct error *err)
-{
-	bool for_names = is_leaf_for_names(i->profile->kind), named = !common_name[0];
-	if (i->names.count == 0 && (!common_name[0] || for_names))
-		return err_set(err, ERR_BAD_NAME, "the request has no usable name");
-	for (size_t n = 0; n < i->names.count && !named; n++)
-		named = strcmp(i->names.items[n].text, common_name) == 0;
-	if (!for_names || !common_name[0] || (named && i->profile->common_name))
-		return 0;
-	(void)err_set(err, ERR_BAD_NAME, "under profile %s the common name is one of the names, or left out",
-		      i->profile->name);
-	return err_about(err, "commonName", common_name, "one of the names");
-}
 
 static int parse_idempotency_key(const struct message_issue *m, struct error *err)
 {
@@ -71,10 +26,9 @@ static int parse_idempotency_key(const struct message_issue *m, struct error *er
 static int parse(struct ca_issuance *i, const struct message_issue *m, char common_name[65], struct error *err)
 {
 	i->profile = ca_config_profile_for_request(i->ca->config, m->profile, err);
-	if (!i->profile || parse_names(i, m, err) || parse_common_name(m, common_name, err) ||
-	    parse_idempotency_key(m, err) || ca_key_parse(m->spki, &i->key, err))
-		return -1;
-	if (check_usable(i, common_name, err))
+	if (!i->profile || ca_request_names(i->profile, m->names, m->name_count, &i->names, err) ||
+	    ca_request_common_name(m->common_name, common_name, err) || parse_idempotency_key(m, err) ||
+	    ca_key_parse(m->spki, &i->key, err) || ca_request_usable(i->profile, &i->names, common_name, err))
 		return -1;
 	i->spki = m->spki;
 	i->deadline_ms = m->deadline_ms;
@@ -132,27 +86,6 @@ static int prepare_idempotency(struct ca_issuance *i, const struct message_issue
 	return 0;
 }
 
-static int refuse_blocked(const struct record_blocked *blocked, struct error *err)
-{
-	return err_set(err, ERR_BLOCKED_KEY, "this key is blocked: %s",
-		       blocked->own                               ? "it is one of the CA's own"
-		       : blocked->reason == REASON_KEY_COMPROMISE ? "it was reported compromised"
-								  : "it is on the operator's list");
-}
-
-static int not_blocked(const struct ca_issuance *i, struct store_snapshot *snap, struct error *err)
-{
-	struct bytes value;
-	struct record_blocked blocked;
-	int found =
-		store_get(snap, STORE_BLOCKED, BYTES(i->key.spki_hash, sizeof(i->key.spki_hash)), &value, NULL, err);
-	if (found <= 0)
-		return found;
-	if (record_blocked_decode(value, &blocked, err))
-		return -1;
-	return refuse_blocked(&blocked, err);
-}
-
 /* 1: answered with what an earlier request under the same key got. */
 static int answer_again(struct ca_issuance *i, struct store_snapshot *snap, struct error *err)
 {
@@ -177,7 +110,7 @@ static int order(struct ca_issuance *i, const struct message_issue *m, const cha
 	if (!snap)
 		return -1;
 	int answered = i->request_key.len && !m->dry_run ? answer_again(i, snap, err) : 0;
-	return answered ? answered : not_blocked(i, snap, err);
+	return answered ? answered : ca_request_not_blocked(snap, i->key.spki_hash, err);
 }
 
 /* ---- policy: what the certificate will say ---- */
@@ -190,20 +123,12 @@ static int decide_subject(struct ca_issuance *i, const char *common_name, struct
 	return ca_subject_encode(&subject, &i->subject, err);
 }
 
-static int decide_issuer(struct ca_issuance *i, struct error *err)
-{
-	i->issuer = ca_issuer_find(i->ca, bytes_of(i->profile->issuer));
-	if (!i->issuer)
-		return err_set(err, ERR_CONFIG, "profile %s names no issuer of this CA", i->profile->name);
-	if (!i->issuer->certified)
-		return err_set(err, ERR_TOKEN_UNAVAILABLE, "issuer %s has no certificate in this store",
-			       i->issuer->config->name);
-	return 0;
-}
-
 static int policy(struct ca_issuance *i, uint32_t days, const char *common_name, struct error *err)
 {
-	if (ca_clock_check(i->ca, i->now_ms, err) || decide_issuer(i, err) || decide_subject(i, common_name, err))
+	if (ca_clock_check(i->ca, i->now_ms, err))
+		return -1;
+	i->issuer = ca_request_issuer(i->ca, i->profile, err);
+	if (!i->issuer || decide_subject(i, common_name, err))
 		return -1;
 	return ca_profile_validity(i->profile, days, i->now_ms / 1000, i->issuer->info.not_after_s, &i->not_before_s,
 				   &i->not_after_s, err);

@@ -47,6 +47,9 @@ struct order_work {
 	const struct ca_profile *profile;         /* NULL: the configuration has it no more */
 	struct ca_organization *organization;     /* the present one of the order's; NULL: not loaded, or none */
 	bool changed;                             /* there is something to commit */
+	bool entered;                             /* a state, perhaps the same anew */
+	bool returned;                            /* to an earlier state: failure says why */
+	int64_t retry_ms;                         /* when to try again what will pass; 0: the state says when */
 	struct store_serial serial;               /* taken for the order, not committed yet; len 0: none */
 	struct error refusal;                     /* told to the actor although something was committed */
 };
@@ -90,20 +93,58 @@ int order_make(struct ca *ca, const struct ca_actor *actor, order_step *step, vo
 int order_new_id(int64_t now_ms, char out[ORDER_ID_SIZE], struct error *err);
 /* Fills the new or draft order from a request, checked whole. */
 int order_fill(struct order_work *w, const struct message_order_create *m, struct error *err);
-/* What it leads to as it stands now: names shown, people asked, ready. Where a decision cannot be made for a reason
- * that will pass, the order stays and is due again. */
-int order_advance(struct order_work *w, struct error *err);
 /* From draft, or new, to pending-validation. */
 int order_submit(struct order_work *w, struct error *err);
-/* When it is to be looked at again; 0: only when somebody asks. */
-int64_t order_due_ms(const struct order_work *w);
+/* Back to a draft's ways to show each name, where the profile has changed. */
+void order_renew_methods(struct order_work *w);
 /* The names as struct ca_names, freed by the caller. */
 int order_names(const struct record_order *o, struct ca_names *names, struct error *err);
 void order_spki_hash(const struct record_order *o, uint8_t hash[32]);
 
+/* The record's present version is what the order is about from now on. ERR_ORGANIZATION_NOT_VALID: it has gone. */
+int order_pin_organization(struct order_work *w, struct error *err);
+
 /* Who may what: 0, or the refusal. */
+int order_not_found(struct error *err);
 bool order_may_see(const struct ca_actor *actor, const struct record_order *o);
 int order_may_act(const struct ca_actor *actor, const struct record_order *o, struct error *err);
+
+/* ---- order_state.c ---- */
+
+/* What it leads to as it stands now: names shown, people asked, ready. Where a decision cannot be made for a reason
+ * that will pass, the order stays and is due again. */
+int order_advance(struct order_work *w, struct error *err);
+/* Looks at everything once more that was decided: the order stays as it is (0), or goes back, or ends (1), and says why.
+ * -1: cannot be decided now. */
+int order_review(struct order_work *w, struct error *err);
+/* When it is to be looked at again; 0: only when somebody asks. */
+int64_t order_due_ms(const struct order_work *w);
+/* What is asked for, held against profile, grants and organization. */
+int order_policy(struct order_work *w, struct error *err);
+/* All of it: asked for, shown, agreed. */
+int order_holds(struct order_work *w, struct error *err);
+/* ERR_APPROVAL_NOT_ALLOWED for who may not be one of those who agree. */
+int order_may_agree(struct order_work *w, const char *officer, struct error *err);
+/* The subject that it will have: DER Name, appended. */
+int order_subject(struct order_work *w, struct buf *out, struct error *err);
+/* It ends as failed. */
+int order_fail(struct order_work *w, const struct error *why, struct error *err);
+/* True for what may go another time: nothing is decided by it. */
+bool order_will_pass(enum err_code code);
+
+/* ---- order_tbs.c ---- */
+
+/* Takes a serial, builds and lints the bytes, puts them into the order with the deadline for signing them. */
+int order_fix_tbs(struct order_work *w, struct error *err);
+/* Builds them once more from the order and compares: profile, issuer, organization and names give the same today, and
+ * lint finds nothing. */
+int order_check_tbs(struct order_work *w, struct error *err);
+void order_tbs_hash(const struct record_order *o, uint8_t hash[32]);
+
+/* ---- order_approve.c ---- */
+
+/* The officer is one, and the certificate that he signed with is enrolled, valid and not revoked. */
+int order_officer_holds(struct order_work *w, const struct record_approval *a, struct error *err);
 
 /* ---- order_show.c ---- */
 
@@ -128,7 +169,28 @@ bool order_name_is_settled(const struct ca *ca, const struct ca_profile *profile
 int order_use_known(struct order_work *w, struct error *err);
 /* A valid one whose time is over is pending again. True where there was one. */
 bool order_lapse_names(struct order_work *w);
+/* Remembers a name that was shown for orders to come, in the batch. */
+int order_remember(struct order_work *w, const struct record_order_name *n, struct error *err);
+/* How long what is shown now counts under the profile, in seconds. */
+int64_t order_reuse_s(const struct ca_profile *profile, int64_t now_s);
 /* The owner of what is shown: the organization, else the requester. Appended. */
 void order_owner(const struct record_order *o, struct buf *out);
+
+/* ---- order_check.c ---- */
+
+/* Names are checked at once, each as often as it may be. */
+int order_check_now(struct order_work *w, struct error *err);
+/* Sends what is due of an order: 1 something is under way now, 0 nothing is due, -1 no validator, or no room. */
+int order_send_checks(struct order_work *w, struct error *err);
+/* The name is valid from now on; evidence is there. In the batch with its authorization and its entry. */
+int order_name_shown(struct order_work *w, struct record_order_name *n, enum record_method method, struct error *err);
+
+/* ---- order_mail.c ---- */
+
+/* Mails codes for the names that may be shown so and have no good one. */
+int order_mail_codes(struct order_work *w, struct error *err);
+int order_confirm(struct order_work *w, struct bytes name, struct bytes code, struct error *err);
+/* The addresses for a name, separated by commas; nothing where mail cannot show it. */
+void order_mail_addresses(const struct ca *ca, const struct ca_profile *profile, struct bytes name, struct buf *out);
 
 #endif

@@ -1,7 +1,8 @@
 /* One change of one order: look, decide, commit; again where somebody else was faster. */
 #include "ca-core/order_private.h"
 
-#include "base/log.h"
+#include <stdio.h>
+
 #include "ca-core/restore.h"
 
 #define ATTEMPTS 5 /* where others change the same order at the same time */
@@ -166,7 +167,7 @@ void order_enter(struct order_work *w, enum record_order_status status, const ch
 	if (why)
 		ca_audit_text(&entry, "why", o->failure);
 	order_told(w, &entry);
-	ca_notify_order(w->ca, o, event, w->batch);
+	w->entered = true;
 }
 
 int order_drop_tbs(struct order_work *w, struct error *err)
@@ -199,6 +200,7 @@ int order_drop_tbs(struct order_work *w, struct error *err)
 static int put(struct order_work *w, struct error *err)
 {
 	struct record_order *o = w->order;
+	char event[64];
 	auto_buf value = BUF_INIT;
 	o->changed_ms = w->now_ms;
 	o->due_ms = order_due_ms(w);
@@ -212,6 +214,10 @@ static int put(struct order_work *w, struct error *err)
 	else
 		store_expect_absent(w->batch, STORE_ORDERS, o->id);
 	store_put(w->batch, STORE_ORDERS, o->id, buf_bytes(&value));
+	if (w->entered) {
+		(void)snprintf(event, sizeof(event), "order.%s", record_order_status_name(o->status));
+		ca_notify_order(w->ca, o, event, w->batch);
+	}
 	return 0;
 }
 
@@ -232,12 +238,14 @@ static int commit(struct order_work *w, struct error *err)
 	return 0;
 }
 
-static int finish(struct order_work *w, struct buf *out, char *id, struct error *err)
+static int finish(struct order_work *w, struct buf *out, char *id, bool *again, struct error *err)
 {
 	if (!record_order_is_over(w->order->status) && w->order->status != ORDER_DRAFT && order_advance(w, err))
 		return -1;
-	if (w->changed && commit(w, err))
+	if (w->changed && commit(w, err)) {
+		*again = err->code == ERR_CONFLICT;
 		return -1;
+	}
 	if (id)
 		(void)snprintf(id, ORDER_ID_SIZE, "%.*s", (int)w->order->id.len, (const char *)w->order->id.data);
 	if (w->refusal.code) {
@@ -255,9 +263,7 @@ static int attempt(struct ca *ca, const struct ca_actor *actor, const struct byt
 		return -1;
 	if ((id && order_work_load(w, *id, err)) || step(w, arg, err))
 		return -1;
-	int result = finish(w, out, made, err);
-	*again = result && err->code == ERR_CONFLICT && !w->refusal.code;
-	return result;
+	return finish(w, out, made, again, err);
 }
 
 static int change(struct ca *ca, const struct ca_actor *actor, const struct bytes *id, order_step *step, void *arg,
