@@ -9,6 +9,7 @@
 #include "base/secret.h"
 #include "ca-core/config_private.h"
 #include "ca-core/config_read.h"
+#include "store/record_order.h"
 
 #define FILE_MAX ((size_t)1 << 20)
 
@@ -218,7 +219,9 @@ static int read_waivers(const struct config_section *s, struct ca_profile *p)
 		if (ca_waiver_name(bit))
 			p->waivers |= 1U << bit;
 		else
-			rc = config_bad(s, "waivers", "\"%s\" is none of validity, internal-names, underscore",
+			rc = config_bad(s, "waivers",
+					"\"%s\" is none of validity, internal-names, underscore, extended-names, "
+					"extended-grants, late-issuing",
 					waivers.items[i]);
 	}
 	config_texts_free(&waivers);
@@ -243,6 +246,46 @@ static int read_profile_names(const struct config_section *s, struct ca_profile 
 	    config_get_flag(s, "mail", &p->allow_email) || config_get_flag(s, "uris", &p->allow_uri) ||
 	    config_get_number(s, "names-max", 1, CA_NAMES_MAX, &p->names_max))
 		return -1;
+	return 0;
+}
+
+static int read_methods(const struct config_section *s, struct ca_profile *p)
+{
+	struct ca_texts methods = { 0 };
+	if (!config_given(s->lines, s->name, s->title, "methods"))
+		return 0;
+	p->methods = 0;
+	int rc = config_get_texts(s, "methods", RECORD_METHODS, &methods);
+	for (size_t i = 0; rc == 0 && i < methods.count; i++) {
+		enum record_method method;
+		struct error why = ERR_INIT;
+		if (record_method_parse(bytes_of(methods.items[i]), &method, &why))
+			rc = config_bad(s, "methods", "\"%s\" is none of grant, dns-txt, dns-cname, http, mail",
+					methods.items[i]);
+		else
+			p->methods |= method;
+	}
+	config_texts_free(&methods);
+	return rc;
+}
+
+/* How the names of an order are shown, and who decides. Behind validation and waivers: defaults follow them. */
+static int read_orders(const struct config_section *s, struct ca_profile *p)
+{
+	static const char *const caas[] = { "off", "report", "enforce", NULL };
+	bool extended = p->validation == CA_VALIDATION_EXTENDED;
+	unsigned caa = p->caa;
+	if (extended && !(p->waivers & CA_WAIVER_EV_GRANT))
+		p->methods &= ~(unsigned)METHOD_GRANT;
+	p->approvals = extended ? 2 : p->validation == CA_VALIDATION_ORGANIZATION;
+	if (read_methods(s, p) || config_get_choice(s, "caa", caas, &caa) ||
+	    config_get_flag(s, "parent-domains", &p->parent_domains) ||
+	    config_get_number(s, "reuse-days", 1, 398, &p->reuse_days) ||
+	    config_get_number(s, "approvals", 0, CA_PROFILE_APPROVALS_MAX, &p->approvals) ||
+	    config_get_number(s, "approve-hours", 1, 8760, &p->approve_hours) ||
+	    config_get_number(s, "order-days", 1, 365, &p->order_days))
+		return -1;
+	p->caa = (enum ca_caa)caa;
 	return 0;
 }
 
@@ -275,64 +318,10 @@ static int read_profile(const struct config_section *s, struct ca_config *c)
 		return -1;
 	p->validation = (enum ca_validation)validation;
 	p->revocation_none = revocation == 1;
-	return 0;
+	return read_orders(s, p);
 }
 
 /* ---- grant ---- */
-
-static int check_suffix(const struct config_section *s, const char *suffix)
-{
-	struct ca_name name;
-	struct error why = ERR_INIT;
-	if (ca_name_dns(bytes_of(suffix + (suffix[0] == '.')), &name, &why) || name.wildcard)
-		return config_bad(
-			s, "suffixes",
-			"\"%s\" is neither a name (\"example.test\") nor all names below one (\".example.test\")",
-			suffix);
-	return strcmp(name.text, suffix + (suffix[0] == '.')) == 0
-		       ? 0
-		       : config_bad(s, "suffixes", "\"%s\" is not in lower case", suffix);
-}
-
-/* "10.0.0.0/8", "fd00::/8", or one address. Bits behind the prefix must be zero. */
-static int parse_network(const struct config_section *s, const char *text, struct ca_config_network *out)
-{
-	struct ca_name name;
-	struct error why = ERR_INIT;
-	size_t len = strcspn(text, "/");
-	if (ca_name_ip_text(BYTES(text, len), &name, &why))
-		return config_bad(s, "networks", "\"%s\" is no address or network (10.0.0.0/8)", text);
-	unsigned bits = name.address_len * 8U, prefix = bits;
-	if (text[len]) {
-		const char *digits = text + len + 1;
-		size_t count = strspn(digits, "0123456789");
-		if (count == 0 || count > 3 || digits[count] || strtoul(digits, NULL, 10) > bits)
-			return config_bad(s, "networks", "\"%s\" has no prefix length of 0 to %u", text, bits);
-		prefix = (unsigned)strtoul(digits, NULL, 10);
-	}
-	for (unsigned bit = prefix; bit < bits; bit++)
-		if (name.address[bit / 8] & (0x80U >> bit % 8))
-			return config_bad(s, "networks", "\"%s\" has bits set behind its prefix", text);
-	memcpy(out->address, name.address, sizeof(out->address));
-	out->address_len = name.address_len;
-	out->prefix_len = (uint8_t)prefix;
-	return 0;
-}
-
-static int read_networks(const struct config_section *s, struct ca_config_grant *g)
-{
-	struct ca_texts networks = { 0 };
-	int rc = config_get_texts(s, "networks", 256, &networks);
-	if (rc == 0 && networks.count) {
-		g->networks = calloc(networks.count, sizeof(*g->networks));
-		if (!g->networks)
-			rc = config_bad(s, "networks", "no memory");
-	}
-	for (size_t i = 0; rc == 0 && i < networks.count; i++)
-		rc = parse_network(s, networks.items[i], &g->networks[g->network_count++]);
-	config_texts_free(&networks);
-	return rc;
-}
 
 static int read_grant(const struct config_section *s, struct ca_config *c)
 {
@@ -340,7 +329,8 @@ static int read_grant(const struct config_section *s, struct ca_config *c)
 	(void)snprintf(g->name, sizeof(g->name), "%s", s->title);
 	if (config_get_texts(s, "identities", 1024, &g->identities) ||
 	    config_get_texts(s, "profiles", CA_CONFIG_PROFILES_MAX, &g->profiles) ||
-	    config_get_texts(s, "suffixes", 1024, &g->suffixes) || read_networks(s, g) ||
+	    config_get_suffixes(s, "suffixes", &g->suffixes) ||
+	    config_get_networks(s, "networks", &g->networks, &g->network_count) ||
 	    config_get_texts(s, "common-names", 1024, &g->common_names) ||
 	    config_get_flag(s, "wildcards", &g->wildcards))
 		return -1;
@@ -348,9 +338,6 @@ static int read_grant(const struct config_section *s, struct ca_config *c)
 		return config_bad(s, "identities", "the grant names no identity");
 	if (g->profiles.count == 0)
 		return config_bad(s, "profiles", "the grant names no profile");
-	for (size_t i = 0; i < g->suffixes.count; i++)
-		if (check_suffix(s, g->suffixes.items[i]))
-			return -1;
 	for (size_t i = 0; i < g->common_names.count; i++) {
 		const char *star = strchr(g->common_names.items[i], '*');
 		if (star && (strchr(star + 1, '*') || (star != g->common_names.items[i] && star[1])))
@@ -362,7 +349,7 @@ static int read_grant(const struct config_section *s, struct ca_config *c)
 
 /* ---- the whole ---- */
 
-static int read_arc(cfg_t *root, struct ca_config *c, const struct config_lines *lines, struct error *err)
+static int read_top(cfg_t *root, struct ca_config *c, const struct config_lines *lines, struct error *err)
 {
 	const struct config_section s = { root, lines, err, "", "" };
 	if (config_get_text(&s, "arc", c->arc_text, sizeof(c->arc_text)))
@@ -373,7 +360,7 @@ static int read_arc(cfg_t *root, struct ca_config *c, const struct config_lines 
 		return config_bad(&s, "arc", "\"%s\" is no object identifier", c->arc_text);
 	if (c->arc.len && c->arc.data[0] == 2 * 40 + 25)
 		return config_bad(&s, "arc", "%s is below 2.25, which older verifiers cannot read", c->arc_text);
-	return 0;
+	return config_read_top(&s, c);
 }
 
 static const struct {
@@ -388,6 +375,9 @@ static const struct {
 	{ "profile", CA_CONFIG_PROFILES_MAX, read_profile },
 	{ "grant", CA_CONFIG_GRANTS_MAX, read_grant },
 	{ "audit", 1, read_audit },
+	{ "zone", CA_CONFIG_ZONES_MAX, config_read_zone },
+	{ "mail", 1, config_read_mail },
+	{ "notify", 1, config_read_notify },
 };
 
 static int read_sections(cfg_t *root, struct ca_config *c, const struct config_lines *lines, struct error *err)
@@ -424,7 +414,8 @@ static int load(struct ca_config *c, const char *path, struct error *err)
 	cfg_t *root = config_parse(&text, &lines, err);
 	if (!root)
 		return -1;
-	int rc = read_arc(root, c, &lines, err) || read_sections(root, c, &lines, err) ? -1 : 0;
+	config_default_notify(&c->notify);
+	int rc = read_top(root, c, &lines, err) || read_sections(root, c, &lines, err) ? -1 : 0;
 	(void)cfg_free(root);
 	return rc ? rc : config_check(c, &lines, err);
 }
@@ -459,5 +450,6 @@ void ca_config_free(struct ca_config *config)
 		config_texts_free(&g->common_names);
 		free(g->networks);
 	}
+	config_zones_free(config);
 	free(config);
 }

@@ -266,8 +266,8 @@ static int check_waits(struct ca_config *c, const struct config_lines *lines, st
 
 int config_check(struct ca_config *c, const struct config_lines *lines, struct error *err)
 {
-	return check_waits(c, lines, err) || check_issuers(c, lines, err) || check_profiles(c, lines, err) ||
-			       check_grants(c, lines, err)
+	return check_waits(c, lines, err) || check_issuers(c, lines, err) || config_check_zones(c, lines, err) ||
+			       check_profiles(c, lines, err) || check_grants(c, lines, err)
 		       ? -1
 		       : 0;
 }

@@ -19,12 +19,12 @@ static bool is_for(const struct ca_config_grant *g, const char *identity, const 
 /* ---- one name under one grant ---- */
 
 /* "example.test": that name alone; ".example.test": all below it. */
-static bool suffix_covers(const char *suffix, const struct ca_name *name)
+bool config_suffix_covers(const char *suffix, const char *name)
 {
-	size_t suffix_len = strlen(suffix), len = strlen(name->text);
+	size_t suffix_len = strlen(suffix), len = strlen(name);
 	if (suffix[0] != '.')
-		return strcmp(suffix, name->text) == 0;
-	return len > suffix_len && strcmp(name->text + len - suffix_len, suffix) == 0;
+		return strcmp(suffix, name) == 0;
+	return len > suffix_len && strcmp(name + len - suffix_len, suffix) == 0;
 }
 
 /* PKI.md section 2: never a wildcard over a public suffix, unless that very zone is what was granted. */
@@ -38,27 +38,27 @@ static bool host_granted(const struct ca_config_grant *g, const struct ca_name *
 {
 	for (size_t i = 0; i < g->suffixes.count; i++) {
 		const char *suffix = g->suffixes.items[i];
-		if (suffix_covers(suffix, name) && (!name->wildcard || wildcard_allowed(g, suffix, name)))
+		if (config_suffix_covers(suffix, name->text) && (!name->wildcard || wildcard_allowed(g, suffix, name)))
 			return true;
 	}
 	return false;
 }
 
-static bool network_contains(const struct ca_config_network *n, const struct ca_name *name)
+bool config_network_contains(const struct ca_config_network *n, const struct ca_name *address)
 {
-	if (n->address_len != name->address_len)
+	if (n->address_len != address->address_len)
 		return false;
 	size_t whole = n->prefix_len / 8;
 	unsigned rest = n->prefix_len % 8;
-	if (memcmp(n->address, name->address, whole) != 0)
+	if (memcmp(n->address, address->address, whole) != 0)
 		return false;
-	return rest == 0 || (n->address[whole] ^ name->address[whole]) >> (8 - rest) == 0;
+	return rest == 0 || (n->address[whole] ^ address->address[whole]) >> (8 - rest) == 0;
 }
 
 static bool address_granted(const struct ca_config_grant *g, const struct ca_name *name)
 {
 	for (size_t i = 0; i < g->network_count; i++)
-		if (network_contains(&g->networks[i], name))
+		if (config_network_contains(&g->networks[i], name))
 			return true;
 	return false;
 }

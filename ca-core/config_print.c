@@ -3,6 +3,7 @@
 
 #include "base/der.h"
 #include "ca-core/config.h"
+#include "store/record_order.h"
 
 static void text(struct buf *out, const char *where, const char *name, const char *option, const char *value)
 {
@@ -28,6 +29,19 @@ static void texts(struct buf *out, const char *where, const char *name, const ch
 	text(out, where, name, option, buf_text(&list));
 }
 
+static void networks(struct buf *out, const char *where, const char *name, const char *option,
+		     const struct ca_config_network *values, size_t count)
+{
+	auto_buf list = BUF_INIT;
+	for (size_t i = 0; i < count; i++) {
+		char address[INET6_ADDRSTRLEN] = "?";
+		(void)inet_ntop(values[i].address_len == 4 ? AF_INET : AF_INET6, values[i].address, address,
+				sizeof(address));
+		buf_printf(&list, "%s%s/%u", i ? ", " : "", address, values[i].prefix_len);
+	}
+	text(out, where, name, option, buf_text(&list));
+}
+
 static void print_process(const struct ca_config *c, struct buf *out)
 {
 	const struct ca_config_process *p = &c->process;
@@ -36,6 +50,8 @@ static void print_process(const struct ca_config *c, struct buf *out)
 			    : p->log_level == LOG_LEVEL_INFO ? "info"
 							     : "debug";
 	text(out, "", "", "arc", c->arc_text);
+	text(out, "", "", "caa-identity", c->caa_identity);
+	text(out, "", "", "dns-cname-base", c->dns_cname_base);
 	text(out, "process", "", "node", p->node);
 	text(out, "process", "", "signer-user", p->signer_user);
 	text(out, "process", "", "front-user", p->front_user);
@@ -84,6 +100,23 @@ static void print_policies(const struct ca_profile *p, struct buf *out)
 	text(out, "profile", p->name, "policies", buf_text(&list));
 }
 
+/* Of what can be asked for: nobody orders the CA's own. */
+static void print_orders(const struct ca_profile *p, struct buf *out)
+{
+	auto_buf methods = BUF_INIT;
+	for (unsigned bit = 0; bit < RECORD_METHODS; bit++)
+		if (p->methods >> bit & 1)
+			buf_printf(&methods, "%s%s", methods.len ? ", " : "",
+				   record_method_name((enum record_method)(1U << bit)));
+	text(out, "profile", p->name, "methods", buf_text(&methods));
+	text(out, "profile", p->name, "caa", ca_caa_name(p->caa));
+	flag(out, "profile", p->name, "parent-domains", p->parent_domains);
+	number(out, "profile", p->name, "reuse-days", p->reuse_days);
+	number(out, "profile", p->name, "approvals", p->approvals);
+	number(out, "profile", p->name, "approve-hours", p->approve_hours);
+	number(out, "profile", p->name, "order-days", p->order_days);
+}
+
 static void print_profile(const struct ca_profile *p, struct buf *out)
 {
 	text(out, "profile", p->name, "kind", ca_kind_name(p->kind));
@@ -104,23 +137,48 @@ static void print_profile(const struct ca_profile *p, struct buf *out)
 	flag(out, "profile", p->name, "allow-hold", p->allow_hold);
 	flag(out, "profile", p->name, "internal", p->internal);
 	print_policies(p, out);
+	if (!p->internal)
+		print_orders(p, out);
 }
 
 static void print_grant(const struct ca_config_grant *g, struct buf *out)
 {
-	auto_buf networks = BUF_INIT;
-	for (size_t i = 0; i < g->network_count; i++) {
-		const struct ca_config_network *n = &g->networks[i];
-		char address[INET6_ADDRSTRLEN] = "?";
-		(void)inet_ntop(n->address_len == 4 ? AF_INET : AF_INET6, n->address, address, sizeof(address));
-		buf_printf(&networks, "%s%s/%u", i ? ", " : "", address, n->prefix_len);
-	}
 	texts(out, "grant", g->name, "identities", &g->identities);
 	texts(out, "grant", g->name, "profiles", &g->profiles);
 	texts(out, "grant", g->name, "suffixes", &g->suffixes);
-	text(out, "grant", g->name, "networks", buf_text(&networks));
+	networks(out, "grant", g->name, "networks", g->networks, g->network_count);
 	texts(out, "grant", g->name, "common-names", &g->common_names);
 	flag(out, "grant", g->name, "wildcards", g->wildcards);
+}
+
+static void print_zone(const struct ca_config_zone *z, struct buf *out)
+{
+	texts(out, "zone", z->name, "suffixes", &z->suffixes);
+	networks(out, "zone", z->name, "networks", z->networks, z->network_count);
+	texts(out, "zone", z->name, "resolvers", &z->resolvers);
+	flag(out, "zone", z->name, "dnssec", z->dnssec);
+	text(out, "zone", z->name, "dnssec-anchors", z->dnssec_anchors);
+	flag(out, "zone", z->name, "public", z->public_);
+	networks(out, "zone", z->name, "connect-networks", z->connect_networks, z->connect_network_count);
+	texts(out, "zone", z->name, "connect-ports", &z->connect_ports);
+	text(out, "zone", z->name, "caa", z->caa_given ? ca_caa_name(z->caa) : "");
+	texts(out, "zone", z->name, "mail", &z->mail);
+}
+
+/* Passwords and keys as they stand in the file: references. */
+static void print_notices(const struct ca_config *c, struct buf *out)
+{
+	auto_buf days = BUF_INIT;
+	for (size_t i = 0; i < c->notify.expiry_count; i++)
+		buf_printf(&days, "%s%u", i ? ", " : "", c->notify.expiry_days[i]);
+	text(out, "mail", "", "server", c->mail.server);
+	text(out, "mail", "", "from", c->mail.from);
+	text(out, "mail", "", "user", c->mail.user);
+	text(out, "mail", "", "password", c->mail.password);
+	flag(out, "notify", "", "mail", c->notify.mail);
+	text(out, "notify", "", "webhook", c->notify.webhook);
+	text(out, "notify", "", "webhook-secret", c->notify.webhook_secret);
+	text(out, "notify", "", "expiry-days", buf_text(&days));
 }
 
 /* What a profile does that the public rules would not: last, so that it is seen. */
@@ -130,6 +188,9 @@ static void print_waivers(const struct ca_profile *p, struct buf *out)
 		"lives longer than BR 6.3.2 allows at its date",
 		"names and addresses that are not public (BR 4.2.2)",
 		"underscores in a server's name (BR 7.1.2.7.12)",
+		"wildcards and addresses under extended validation (EVG 7.1.2.7.12)",
+		"a grant is enough to show names under extended validation (EVG 3.2.2.7)",
+		"may be issued more than 48 hours after its notBefore (BR 7.1.2.7)",
 	};
 	for (unsigned bit = 0; bit < CA_WAIVER_COUNT; bit++)
 		if (p->waivers >> bit & 1)
@@ -153,6 +214,9 @@ void ca_config_print(const struct ca_config *c, struct buf *out)
 	text(out, "audit", "", "token", c->audit.token);
 	text(out, "audit", "", "key", c->audit.key);
 	number(out, "audit", "", "head-minutes", c->audit.head_minutes);
+	for (size_t i = 0; i < c->zone_count; i++)
+		print_zone(&c->zones[i], out);
+	print_notices(c, out);
 	for (size_t i = 0; i < c->profile_count; i++)
 		print_waivers(&c->profiles[i], out);
 }

@@ -32,6 +32,19 @@ void config_blank_comments(struct buf *text);
 int config_wrong(const struct config_lines *lines, struct error *err, const char *section, const char *title,
 		 const char *option, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 
+/* Whether the option stands in the file at all. (config_scan.c) */
+bool config_given(const struct config_lines *lines, const char *section, const char *title, const char *option);
+
+/* A grant's or zone's suffix covers this DNS name, wildcard or not; a network this address. (config_grant.c) */
+bool config_suffix_covers(const char *suffix, const char *name);
+bool config_network_contains(const struct ca_config_network *n, const struct ca_name *address);
+
+/* What holds without a section `notify`; what zones own. (config_zone.c) */
+void config_default_notify(struct ca_config_notify *n);
+void config_zones_free(struct ca_config *c);
+/* What zones, mail, notify and the profiles' methods say of each other. ERR_CONFIG. (config_zone.c) */
+int config_check_zones(struct ca_config *c, const struct config_lines *lines, struct error *err);
+
 /* What no option can say alone: references, policies, purposes; prepares the profiles. ERR_CONFIG.
  * (config_check.c) */
 int config_check(struct ca_config *c, const struct config_lines *lines, struct error *err);

@@ -116,6 +116,70 @@ void config_texts_free(struct ca_texts *texts)
 	*texts = (struct ca_texts){ 0 };
 }
 
+/* ---- names and networks ---- */
+
+int config_get_suffixes(const struct config_section *s, const char *option, struct ca_texts *out)
+{
+	if (config_get_texts(s, option, 1024, out))
+		return -1;
+	for (size_t i = 0; i < out->count; i++) {
+		struct ca_name name;
+		struct error why = ERR_INIT;
+		const char *suffix = out->items[i], *base = suffix + (suffix[0] == '.');
+		if (ca_name_dns(bytes_of(base), &name, &why) || name.wildcard)
+			return config_bad(s, option,
+					  "\"%s\" is neither a name (\"example.test\") nor all names below one "
+					  "(\".example.test\")",
+					  suffix);
+		if (strcmp(name.text, base) != 0)
+			return config_bad(s, option, "\"%s\" is not in lower case", suffix);
+	}
+	return 0;
+}
+
+static int parse_network(const struct config_section *s, const char *option, const char *text,
+			 struct ca_config_network *out)
+{
+	struct ca_name name;
+	struct error why = ERR_INIT;
+	size_t len = strcspn(text, "/");
+	if (ca_name_ip_text(BYTES(text, len), &name, &why))
+		return config_bad(s, option, "\"%s\" is no address or network (10.0.0.0/8)", text);
+	unsigned bits = name.address_len * 8U, prefix = bits;
+	if (text[len]) {
+		const char *digits = text + len + 1;
+		size_t count = strspn(digits, "0123456789");
+		if (count == 0 || count > 3 || digits[count] || strtoul(digits, NULL, 10) > bits)
+			return config_bad(s, option, "\"%s\" has no prefix length of 0 to %u", text, bits);
+		prefix = (unsigned)strtoul(digits, NULL, 10);
+	}
+	for (unsigned bit = prefix; bit < bits; bit++)
+		if (name.address[bit / 8] & (0x80U >> bit % 8))
+			return config_bad(s, option, "\"%s\" has bits set behind its prefix", text);
+	memcpy(out->address, name.address, sizeof(out->address));
+	out->address_len = name.address_len;
+	out->prefix_len = (uint8_t)prefix;
+	return 0;
+}
+
+int config_get_networks(const struct config_section *s, const char *option, struct ca_config_network **out,
+			size_t *count)
+{
+	struct ca_texts networks = { 0 };
+	int rc = config_get_texts(s, option, 256, &networks);
+	if (rc == 0 && networks.count) {
+		*out = calloc(networks.count, sizeof(**out));
+		if (!*out)
+			rc = config_bad(s, option, "no memory");
+	}
+	for (size_t i = 0; rc == 0 && i < networks.count; i++) {
+		rc = parse_network(s, option, networks.items[i], &(*out)[i]);
+		*count = i + 1;
+	}
+	config_texts_free(&networks);
+	return rc;
+}
+
 /* ---- grammar ---- */
 
 /* libconfuse hands its errors to a function without an argument of ours: whose they are, during one
@@ -166,18 +230,53 @@ static cfg_t *new_grammar(void)
 			      CFG_END() };
 	cfg_opt_t issuer[] = { TEXT("token"),       TEXTS("alternatives"),       TEXT("key"), TEXT("parent"),
 			       NUMBER("crl-hours"), NUMBER("crl-overlap-hours"), CFG_END() };
-	cfg_opt_t profile[] = {
-		TEXT("kind"),       TEXT("validation"),         TEXT("issuer"),           NUMBER("days"),
-		NUMBER("days-max"), NUMBER("backdate-seconds"), FLAG("key-encipherment"), FLAG("common-name"),
-		FLAG("wildcards"),  FLAG("addresses"),          FLAG("underscores"),      FLAG("mail"),
-		FLAG("uris"),       NUMBER("names-max"),        TEXT("revocation"),       FLAG("allow-hold"),
-		FLAG("test"),       FLAG("internal"),           TEXTS("waivers"),         TEXTS("policies"),
-		CFG_END()
-	};
+	cfg_opt_t profile[] = { TEXT("kind"),
+				TEXT("validation"),
+				TEXT("issuer"),
+				NUMBER("days"),
+				NUMBER("days-max"),
+				NUMBER("backdate-seconds"),
+				FLAG("key-encipherment"),
+				FLAG("common-name"),
+				FLAG("wildcards"),
+				FLAG("addresses"),
+				FLAG("underscores"),
+				FLAG("mail"),
+				FLAG("uris"),
+				NUMBER("names-max"),
+				TEXT("revocation"),
+				FLAG("allow-hold"),
+				FLAG("test"),
+				FLAG("internal"),
+				TEXTS("waivers"),
+				TEXTS("policies"),
+				TEXTS("methods"),
+				TEXT("caa"),
+				FLAG("parent-domains"),
+				NUMBER("reuse-days"),
+				NUMBER("approvals"),
+				NUMBER("approve-hours"),
+				NUMBER("order-days"),
+				CFG_END() };
 	cfg_opt_t grant[] = { TEXTS("identities"),   TEXTS("profiles"), TEXTS("suffixes"), TEXTS("networks"),
 			      TEXTS("common-names"), FLAG("wildcards"), CFG_END() };
 	cfg_opt_t audit[] = { TEXT("token"), TEXT("key"), NUMBER("head-minutes"), CFG_END() };
+	cfg_opt_t zone[] = { TEXTS("suffixes"),
+			     TEXTS("networks"),
+			     TEXTS("resolvers"),
+			     FLAG("dnssec"),
+			     TEXT("dnssec-anchors"),
+			     FLAG("public"),
+			     TEXTS("connect-networks"),
+			     TEXTS("connect-ports"),
+			     TEXT("caa"),
+			     TEXTS("mail"),
+			     CFG_END() };
+	cfg_opt_t mail[] = { TEXT("server"), TEXT("from"), TEXT("user"), TEXT("password"), CFG_END() };
+	cfg_opt_t notify[] = { FLAG("mail"), TEXT("webhook"), TEXT("webhook-secret"), TEXTS("expiry-days"), CFG_END() };
 	cfg_opt_t root[] = { TEXT("arc"),
+			     TEXT("caa-identity"),
+			     TEXT("dns-cname-base"),
 			     CFG_SEC("process", process, CFGF_NONE),
 			     CFG_SEC("listen", listeners, CFGF_NONE),
 			     CFG_SEC("token", token, TITLED),
@@ -185,6 +284,9 @@ static cfg_t *new_grammar(void)
 			     CFG_SEC("profile", profile, TITLED),
 			     CFG_SEC("grant", grant, TITLED),
 			     CFG_SEC("audit", audit, CFGF_NONE),
+			     CFG_SEC("zone", zone, TITLED),
+			     CFG_SEC("mail", mail, CFGF_NONE),
+			     CFG_SEC("notify", notify, CFGF_NONE),
 			     CFG_END() };
 	return cfg_init(root, CFGF_NONE); /* copies all of it */
 }

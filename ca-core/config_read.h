@@ -35,5 +35,18 @@ int config_get_choice(const struct config_section *s, const char *option, const 
 /* out is empty before; it owns what it gets, also on failure. */
 int config_get_texts(const struct config_section *s, const char *option, size_t max, struct ca_texts *out);
 void config_texts_free(struct ca_texts *texts);
+/* Names ("example.test") and all below names (".example.test"), in lower case. */
+int config_get_suffixes(const struct config_section *s, const char *option, struct ca_texts *out);
+/* "10.0.0.0/8", "fd00::/8", or one address; bits behind the prefix are zero. *out is allocated, also on failure. */
+int config_get_networks(const struct config_section *s, const char *option, struct ca_config_network **out,
+			size_t *count);
+
+/* ---- sections (config_zone.c) ---- */
+
+/* caa-identity and dns-cname-base, which stand in no section. */
+int config_read_top(const struct config_section *s, struct ca_config *c);
+int config_read_zone(const struct config_section *s, struct ca_config *c);
+int config_read_mail(const struct config_section *s, struct ca_config *c);
+int config_read_notify(const struct config_section *s, struct ca_config *c);
 
 #endif

@@ -23,6 +23,11 @@ static const struct config_line *find(const struct config_lines *lines, const ch
 	return NULL;
 }
 
+bool config_given(const struct config_lines *lines, const char *section, const char *title, const char *option)
+{
+	return find(lines, section, title, option) != NULL;
+}
+
 int config_wrong(const struct config_lines *lines, struct error *err, const char *section, const char *title,
 		 const char *option, const char *fmt, ...)
 {

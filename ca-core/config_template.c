@@ -41,7 +41,11 @@ static void write_head(const struct ca_config_template *t, struct buf *out)
 		     "# purpose). Below 2.999 it is for examples: ask for one of your own before others rely on it.\n"
 		     "arc = ");
 	quoted(out, t->arc);
-	buf_add_text(out, "\n\nprocess {\n\t# stands in the records and the audit chain; each node has its own\n");
+	buf_add_text(out, "\n\n# What CAA records (RFC 8659) name this CA by, and below which name of yours dns-cname\n"
+			  "# challenges may point; without them CAA can only forbid, and there is no dns-cname.\n"
+			  "# caa-identity = \"pki.example\"\n"
+			  "# dns-cname-base = \"dcv.pki.example\"\n\n"
+			  "process {\n\t# stands in the records and the audit chain; each node has its own\n");
 	option(out, "node", t->node);
 	buf_add_text(out, "\t# who the processes run as where they are started as root\n");
 	option(out, "signer-user", t->signer_user);
@@ -127,6 +131,32 @@ static const char request_profiles[] =
 	"\tcommon-name = true\n"
 	"\twaivers = { \"internal-names\" }\n"
 	"}\n\n"
+	"# Names and an organization: the subject is built from the organization's record, which an officer\n"
+	"# vetted, and an officer approves each certificate's exact bytes. The CA/Browser Forum's policy\n"
+	"# asserts that its rules are kept, so it goes with no waiver.\n"
+	"profile \"server-ov\" {\n"
+	"\tkind = \"server\"\n"
+	"\tvalidation = \"organization\"\n"
+	"\tissuer = \"issuing-1\"\n"
+	"\tdays = 90\n"
+	"\tdays-max = 200\n"
+	"\tapprovals = 1\n"
+	"\t# policies = { \"2.23.140.1.2.2\" }\n"
+	"\t# waivers = { \"internal-names\" }    # for names that only this CA's relying parties know\n"
+	"}\n\n"
+	"# The same with two officers, and control of each name shown anew: a grant is not enough.\n"
+	"profile \"server-ev\" {\n"
+	"\tkind = \"server\"\n"
+	"\tvalidation = \"extended\"\n"
+	"\tissuer = \"issuing-1\"\n"
+	"\tdays = 90\n"
+	"\tdays-max = 200\n"
+	"\twildcards = false\n"
+	"\taddresses = false\n"
+	"\tapprovals = 2\n"
+	"\t# policies = { \"2.23.140.1.1\" }\n"
+	"\t# waivers = { \"internal-names\", \"extended-names\", \"extended-grants\" }\n"
+	"}\n\n"
 	"profile \"client\" {\n"
 	"\tkind = \"client\"\n"
 	"\tissuer = \"issuing-1\"\n"
@@ -169,7 +199,36 @@ static const char grants[] =
 	"\ttoken = \"issuing\"\n"
 	"\tkey = \"pkcs11:object=audit-1\"\n"
 	"\thead-minutes = 60\n"
-	"}\n";
+	"}\n\n";
+
+static const char validation[] =
+	"# ---- how control of names is shown, and who is told ----\n\n"
+	"# A part of the world with rules of its own: which resolvers know it, and what of it the server may\n"
+	"# connect to. Without a zone: the machine's resolvers, and public addresses at port 80 alone.\n"
+	"# zone \"inside\" {\n"
+	"#\tsuffixes = { \"corp.internal\", \".corp.internal\" }\n"
+	"#\tnetworks = { \"10.0.0.0/8\" }\n"
+	"#\tpublic = false\n"
+	"#\tresolvers = { \"10.0.0.53\", \"[fd00::53]:53\" }\n"
+	"#\tconnect-networks = { \"10.0.0.0/8\" }\n"
+	"#\tconnect-ports = { 80 }\n"
+	"#\tcaa = \"off\"\n"
+	"#\tmail = { \"pki@corp.internal\" }\n"
+	"# }\n\n"
+	"# Without a mail server there are neither codes by mail (method \"mail\") nor notices.\n"
+	"# mail {\n"
+	"#\tserver = \"smtp://127.0.0.1:25\"\n"
+	"#\tfrom = \"pki@example.test\"\n"
+	"#\tuser = \"pki\"\n"
+	"#\tpassword = \"file:mail-password\"\n"
+	"# }\n\n"
+	"# Changes of orders, and certificates that are about to end.\n"
+	"# notify {\n"
+	"#\tmail = true\n"
+	"#\twebhook = \"https://hooks.example.test/pki\"\n"
+	"#\twebhook-secret = \"file:webhook-secret\"\n"
+	"#\texpiry-days = { 30, 14, 7, 1 }\n"
+	"# }\n";
 
 void ca_config_write(const struct ca_config_template *t, struct buf *out)
 {
@@ -178,4 +237,5 @@ void ca_config_write(const struct ca_config_template *t, struct buf *out)
 	buf_add_text(out, own_profiles);
 	buf_add_text(out, request_profiles);
 	buf_add_text(out, grants);
+	buf_add_text(out, validation);
 }

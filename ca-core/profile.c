@@ -5,14 +5,22 @@
 #include "base/der.h"
 #include "ca-core/name.h"
 #include "ca-core/oid.h"
+#include "store/record_order.h"
 
 #define DAY_S ((int64_t)86400)
 #define DAYS_MAX 36500
 #define SHORT_LIVED_DAYS 7 /* BR 1.6.1: a short-lived certificate; RFC 9608 section 4 */
 #define BACKDATE_MAX_S 172800
+#define APPROVE_HOURS 48 /* BR 7.1.2.7 */
+#define APPROVE_HOURS_MAX 8760
+#define ORDER_DAYS 30
+#define ORDER_DAYS_MAX 365
+#define REUSE_DAYS_MAX 398 /* the most that the table of BR 4.2.1 ever gave */
 
 /* RFC 5280 4.2.1.3, named bits. */
 enum { DIGITAL_SIGNATURE = 1 << 0, KEY_ENCIPHERMENT = 1 << 2, KEY_CERT_SIGN = 1 << 5, CRL_SIGN = 1 << 6 };
+
+_Static_assert(CA_PROFILE_APPROVALS_MAX == RECORD_APPROVALS_MAX, "an order's record holds what a profile asks for");
 
 /* ---- names of what there is ---- */
 
@@ -31,11 +39,25 @@ const char *ca_validation_name(enum ca_validation validation)
 
 const char *ca_waiver_name(unsigned n)
 {
-	static const char *const names[CA_WAIVER_COUNT] = { "validity", "internal-names", "underscore" };
+	static const char *const names[CA_WAIVER_COUNT] = {
+		"validity", "internal-names", "underscore", "extended-names", "extended-grants", "late-issuing",
+	};
 	return n < CA_WAIVER_COUNT ? names[n] : NULL;
 }
 
+const char *ca_caa_name(enum ca_caa caa)
+{
+	static const char *const names[] = { "off", "report", "enforce" };
+	return (unsigned)caa <= CA_CAA_ENFORCE ? names[caa] : "?";
+}
+
 /* ---- defaults: PKI.md section 1's table ---- */
+
+/* What the CA has certified for itself. */
+static bool is_own(enum ca_kind kind)
+{
+	return ca_kind_is_ca(kind) || kind == CA_KIND_OCSP || kind == CA_KIND_AUDIT;
+}
 
 void ca_profile_default(enum ca_kind kind, struct ca_profile *profile)
 {
@@ -56,7 +78,14 @@ void ca_profile_default(enum ca_kind kind, struct ca_profile *profile)
 	profile->allow_ip = ca_kind_is_server(kind);
 	profile->allow_email = kind == CA_KIND_CLIENT;
 	profile->validation = ca_kind_is_server(kind) ? CA_VALIDATION_DOMAIN : CA_VALIDATION_NONE;
-	profile->internal = ca_kind_is_ca(kind) || kind == CA_KIND_OCSP || kind == CA_KIND_AUDIT;
+	profile->internal = is_own(kind);
+	profile->methods = METHOD_GRANT;
+	if (ca_kind_is_server(kind))
+		profile->methods |= METHOD_DNS_TXT | METHOD_DNS_CNAME | METHOD_HTTP | METHOD_MAIL;
+	profile->caa = ca_kind_is_server(kind) ? CA_CAA_ENFORCE : CA_CAA_OFF;
+	profile->reuse_days = REUSE_DAYS_MAX;
+	profile->approve_hours = APPROVE_HOURS;
+	profile->order_days = ORDER_DAYS;
 }
 
 /* ---- checks ---- */
@@ -90,7 +119,7 @@ static int check_life(const struct ca_profile *p, struct error *err)
 
 static int check_kind(const struct ca_profile *p, struct error *err)
 {
-	bool own = ca_kind_is_ca(p->kind) || p->kind == CA_KIND_OCSP || p->kind == CA_KIND_AUDIT;
+	bool own = is_own(p->kind);
 	if (p->kind == CA_KIND_ROOT ? p->issuer[0] : !p->issuer[0])
 		return wrong(p, err,
 			     p->kind == CA_KIND_ROOT ? "a root signs itself and has no issuer" : "it names no issuer");
@@ -115,9 +144,52 @@ static int check_names(const struct ca_profile *p, struct error *err)
 		return wrong(p, err, "a server's names are DNS names and addresses alone (BR 7.1.2.7.12)");
 	if (ca_kind_is_server(p->kind) && p->allow_underscore && !(p->waivers & CA_WAIVER_UNDERSCORE))
 		return wrong(p, err, "underscores in a server's name need the waiver \"underscore\"");
-	if (p->validation == CA_VALIDATION_EXTENDED && (p->allow_wildcard || p->allow_ip))
-		return wrong(p, err, "extended validation has no wildcards and no addresses (EVG 7.1.2.7.12)");
+	if (p->validation == CA_VALIDATION_EXTENDED && (p->allow_wildcard || p->allow_ip) &&
+	    !(p->waivers & CA_WAIVER_EV_NAMES))
+		return wrong(
+			p, err,
+			"extended validation has no wildcards and no addresses (EVG 7.1.2.7.12) without the waiver "
+			"\"extended-names\"");
 	return 0;
+}
+
+/* What people decide, and by when. */
+static int check_approvals(const struct ca_profile *p, struct error *err)
+{
+	unsigned least = p->validation == CA_VALIDATION_EXTENDED ? 2 : p->validation == CA_VALIDATION_ORGANIZATION;
+	if (p->approvals < least)
+		return wrong(p, err, "%s validation needs the approval of %u officer%s at least; approvals is %u",
+			     ca_validation_name(p->validation), least, least > 1 ? "s" : "", p->approvals);
+	if (p->approvals > CA_PROFILE_APPROVALS_MAX)
+		return wrong(p, err, "approvals is at most %d", CA_PROFILE_APPROVALS_MAX);
+	if (p->approvals && p->internal)
+		return wrong(p, err, "nobody is asked about the CA's own certificates; approvals is 0");
+	if (p->approve_hours < 1 || p->approve_hours > APPROVE_HOURS_MAX)
+		return wrong(p, err, "approve-hours is 1 to %d", APPROVE_HOURS_MAX);
+	if (p->approve_hours > APPROVE_HOURS && !(p->waivers & CA_WAIVER_LATE))
+		return wrong(p, err,
+			     "approve-hours is at most %d (BR 7.1.2.7) without the waiver \"late-issuing\"; it is %u",
+			     APPROVE_HOURS, p->approve_hours);
+	if (p->approvals && (int64_t)p->approve_hours * 3600 <= p->backdate_s)
+		return wrong(p, err, "approve-hours (%u) are over before anybody can approve: backdate-seconds is %u",
+			     p->approve_hours, p->backdate_s);
+	return 0;
+}
+
+static int check_orders(const struct ca_profile *p, struct error *err)
+{
+	if (!p->methods)
+		return wrong(p, err, "no method is left that could show a name");
+	if (p->validation == CA_VALIDATION_EXTENDED && (p->methods & METHOD_GRANT) &&
+	    !(p->waivers & CA_WAIVER_EV_GRANT))
+		return wrong(p, err,
+			     "under extended validation control of each name is shown (EVG 3.2.2.7); the method grant "
+			     "needs the waiver \"extended-grants\"");
+	if (p->reuse_days < 1 || p->reuse_days > REUSE_DAYS_MAX)
+		return wrong(p, err, "reuse-days is 1 to %d (BR 4.2.1)", REUSE_DAYS_MAX);
+	if (p->order_days < 1 || p->order_days > ORDER_DAYS_MAX)
+		return wrong(p, err, "order-days is 1 to %d", ORDER_DAYS_MAX);
+	return check_approvals(p, err);
 }
 
 /* 2.25 (UUIDs) has numbers past 64 bits, which older verifiers refuse; 2.23.140.1 asserts compliance. */
@@ -278,7 +350,7 @@ int ca_profile_prepare(struct ca_profile *profile, unsigned intermediate_ekus, s
 {
 	unsigned ekus = purposes_of(profile, intermediate_ekus);
 	if (check_kind(profile, err) || check_life(profile, err) || check_names(profile, err) ||
-	    check_policies(profile, err))
+	    check_policies(profile, err) || (!is_own(profile->kind) && check_orders(profile, err)))
 		return -1;
 	if (profile->kind == CA_KIND_INTERMEDIATE && ekus == 0)
 		return wrong(profile, err, "no profile is signed by an issuer of it, so it would serve no purpose");
@@ -297,21 +369,39 @@ void ca_profile_clear(struct ca_profile *profile)
 
 /* ---- how long ---- */
 
-/* The dated limits of BR 6.3.2, the newest first. */
+/* The dated limits of BR 6.3.2 and 4.2.1, the newest first. */
+static const struct dated {
+	int64_t from_s;
+	unsigned days, reuse_days;
+} dated_limits[] = {
+	{ 1868227200, 47, 10 },   /* 2029-03-15 */
+	{ 1805068800, 100, 100 }, /* 2027-03-15 */
+	{ 1773532800, 200, 200 }, /* 2026-03-15 */
+	{ INT64_MIN, 398, 398 },
+};
+
+static const struct dated *dated_at(int64_t when_s)
+{
+	const struct dated *d = dated_limits;
+	while (when_s < d->from_s)
+		d++;
+	return d;
+}
+
 unsigned ca_profile_br_days(int64_t when_s)
 {
-	static const struct {
-		int64_t from_s;
-		unsigned days;
-	} table[] = {
-		{ 1868227200, 47 },  /* 2029-03-15 */
-		{ 1805068800, 100 }, /* 2027-03-15 */
-		{ 1773532800, 200 }, /* 2026-03-15 */
-	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		if (when_s >= table[i].from_s)
-			return table[i].days;
-	return 398;
+	return dated_at(when_s)->days;
+}
+
+unsigned ca_profile_br_reuse_days(int64_t when_s)
+{
+	return dated_at(when_s)->reuse_days;
+}
+
+unsigned ca_profile_reuse_days(const struct ca_profile *profile, int64_t when_s)
+{
+	unsigned dated = ca_profile_br_reuse_days(when_s);
+	return ca_kind_is_server(profile->kind) && dated < profile->reuse_days ? dated : profile->reuse_days;
 }
 
 static unsigned longest(const struct ca_profile *p, int64_t now_s)

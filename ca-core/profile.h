@@ -29,14 +29,19 @@ const char *ca_validation_name(enum ca_validation validation); /* "none", "domai
 #define CA_VALIDATION_COUNT 4
 
 enum ca_caa { CA_CAA_OFF, CA_CAA_REPORT, CA_CAA_ENFORCE }; /* RFC 8659 */
+const char *ca_caa_name(enum ca_caa caa);                  /* "off", "report", "enforce" */
 
 enum ca_waiver {                              /* bits; each a named deviation, listed by `chancery config show` */
 		 CA_WAIVER_VALIDITY = 1,      /* BR 6.3.2: longer life than the dated table allows */
 		 CA_WAIVER_INTERNAL_NAME = 2, /* BR 4.2.2: names that are not in the public DNS, private addresses */
 		 CA_WAIVER_UNDERSCORE = 4,    /* BR 7.1.2.7.12: "_" in a server's name */
+		 CA_WAIVER_EV_NAMES = 8,      /* EVG 7.1.2.7.12: wildcards and addresses under extended validation */
+		 CA_WAIVER_EV_GRANT = 16,     /* EVG 3.2.2.7: a grant shows names under extended validation */
+		 CA_WAIVER_LATE = 32,         /* BR 7.1.2.7: issued more than 48 hours after notBefore */
 };
-#define CA_WAIVER_COUNT 3
-/* The name of bit 1 << n ("validity", "internal-names", "underscore"), NULL past the last. */
+#define CA_WAIVER_COUNT 6
+/* The name of bit 1 << n ("validity", "internal-names", "underscore", "extended-names", "extended-grants",
+ * "late-issuing"), NULL past the last. */
 const char *ca_waiver_name(unsigned n);
 #define CA_PROFILE_POLICIES_MAX 8
 #define CA_PROFILE_ISSUERS_MAX 8
@@ -58,12 +63,14 @@ struct ca_profile {
 	bool internal;        /* not for requesters: the CA's own (front, audit, intermediate...) */
 	unsigned waivers;     /* CA_WAIVER_ bits */
 	/* of orders; the numbers of METHOD_ stand in store/record_order.h and ca-core/challenge.h */
-	unsigned methods; /* METHOD_ bits that may show a name; default: all for server and peer, grant for client */
+	/* METHOD_ bits that may show a name. Default: all for server and peer, grant for client; without grant under
+	 * extended validation, without mail and dns-cname where the configuration does not offer them. */
+	unsigned methods;
 	enum ca_caa
 		caa; /* default enforce for server and peer, off else; a name that a grant covers is not looked up */
-	bool parent_domains; /* dns and mail may show a parent domain, never at a public suffix */
-	unsigned reuse_days; /* how long a shown name counts; at most what BR 4.2.1's dated table allows, its default */
-	unsigned approvals;  /* officers that must approve: 1 under OV, 2 under EV, at least; 0 under DV unless given */
+	bool parent_domains;    /* dns and mail may show a parent domain, never at a public suffix */
+	unsigned reuse_days;    /* how long a shown name counts: by ca_profile_reuse_days; default 398 */
+	unsigned approvals;     /* officers that must approve: at least 1 under OV, 2 under EV; 0 else unless given */
 	unsigned approve_hours; /* from notBefore to the last moment of issuing; default 48 (BR 7.1.2.7) */
 	unsigned order_days;    /* an order ends so long after it was made; default 30 */
 	uint16_t policy_count;
@@ -101,7 +108,11 @@ void ca_profile_clear(struct ca_profile *profile); /* frees what the struct owns
 unsigned ca_profile_br_days(int64_t when_s);
 /* BR 4.2.1's: the most days that the validation of a name may be used again at `when_s`; and organization data. */
 unsigned ca_profile_br_reuse_days(int64_t when_s);
+/* How long a name that is shown at `when_s` counts under this profile: its own reuse-days, of server and peer
+ * profiles no more than the table's. */
+unsigned ca_profile_reuse_days(const struct ca_profile *profile, int64_t when_s);
 #define CA_PROFILE_ORGANIZATION_DAYS 398
+#define CA_PROFILE_APPROVALS_MAX 8 /* RECORD_APPROVALS_MAX */
 
 /* The life to give: days (0: the default) checked against the limits and, for server and peer
  * profiles without CA_WAIVER_VALIDITY, the dated table. ERR_VALIDITY_TOO_LONG. notAfter inclusive

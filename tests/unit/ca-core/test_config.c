@@ -98,13 +98,18 @@ static void what_init_writes_is_right(void)
 {
 	auto_ca_config *c = load_good();
 	static const char *const own[] = { "root", "intermediate", "audit", "front" };
-	static const char *const requesters[] = { "server-dv", "client", "peer", "short-lived" };
-	for (size_t i = 0; i < 4; i++) {
+	static const char *const requesters[] = {
+		"server-dv", "server-ov", "server-ev", "client", "peer", "short-lived"
+	};
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
 		const struct ca_profile *inner = ca_config_profile(c, own[i]);
+		REQUIRE(inner != NULL);
+		CHECK(inner->internal);
+	}
+	for (size_t i = 0; i < sizeof(requesters) / sizeof(requesters[0]); i++) {
 		const struct ca_profile *outer = ca_config_profile(c, requesters[i]);
-		REQUIRE(inner && outer);
-		CHECK(inner->internal && !outer->internal);
-		CHECK(outer->key_usage.len > 0 && outer->policy_count == 1);
+		REQUIRE(outer != NULL);
+		CHECK(!outer->internal && outer->key_usage.len > 0 && outer->policy_count == 1);
 	}
 	REQUIRE(ca_config_issuer(c, "root-1") && ca_config_issuer(c, "issuing-1"));
 	CHECK_TEXT(ca_config_issuer(c, "issuing-1")->parent, "root-1");
@@ -387,7 +392,7 @@ static void an_intermediate_has_the_policies_of_all_below_it(void)
 							     buf_bytes(&c->profiles[i].policies[n]));
 			CHECK(found);
 		}
-	CHECK_INT(intermediate->policy_count, 3);
+	CHECK_INT(intermediate->policy_count, 5);
 }
 
 /* ---- asking ---- */
@@ -399,7 +404,7 @@ static void a_request_gets_requesters_profiles_alone(void)
 	CHECK(ca_config_profile_for_request(c, bytes_of("server-dv"), &err) == ca_config_profile(c, "server-dv"));
 	CHECK_FAILS(ca_config_profile_for_request(c, bytes_of("front"), &err) == NULL, &err, ERR_PROFILE_UNKNOWN);
 	CHECK_TEXT(err.member, "profile");
-	CHECK_TEXT(err.allowed, "server-dv, client, peer, short-lived");
+	CHECK_TEXT(err.allowed, "server-dv, server-ov, server-ev, client, peer, short-lived");
 	CHECK_FAILS(ca_config_profile_for_request(c, BYTES_NONE, &err) == NULL, &err, ERR_PROFILE_UNKNOWN);
 	CHECK_FAILS(ca_config_profile_for_request(c, BYTES("server-dv\0", 10), &err) == NULL, &err,
 		    ERR_PROFILE_UNKNOWN);

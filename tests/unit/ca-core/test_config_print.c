@@ -29,9 +29,10 @@ static bool option_of(const char *line, char option[64])
 /* The reference for people has each option that there is. */
 static void every_option_stands_in_the_reference(void)
 {
-	auto_ca_config *c = pure_config();
-	auto_buf shown = BUF_INIT, reference = BUF_INIT;
 	struct error err = ERR_INIT;
+	auto_ca_config *c = pure_config_with("audit {", "zone \"z\" { suffixes = { \"example.com\" } }\naudit {", &err);
+	auto_buf shown = BUF_INIT, reference = BUF_INIT;
+	CHECK_OK(c != NULL, &err);
 	char *rest = NULL;
 	size_t count = 0;
 	print(c, &shown);
@@ -76,8 +77,44 @@ static void shows_defaults_as_they_hold(void)
 	print(c, &shown);
 	CHECK(strstr(buf_text(&shown), "issuer issuing-1.crl-overlap-hours = 8\n") != NULL);
 	CHECK(strstr(buf_text(&shown), "grant admin.networks = 127.0.0.0/8, ::1/128, ") != NULL);
-	CHECK(strstr(buf_text(&shown), "profile intermediate.policies = 2.999.1.3.1, 2.999.1.3.4, 2.999.1.3.5\n") !=
-	      NULL);
+	CHECK(strstr(buf_text(&shown), "profile intermediate.policies = 2.999.1.3.1, 2.999.1.3.2, 2.999.1.3.3, "
+				       "2.999.1.3.4, 2.999.1.3.5\n") != NULL);
+}
+
+static void shows_zones_mail_and_notices_with_references_alone(void)
+{
+	static const char *const lines[] = {
+		"\nprofile server-dv.methods = grant, dns-txt, http, mail\n",
+		"\nprofile server-dv.caa = enforce\n",
+		"\nprofile server-ev.approvals = 2\n",
+		"\nprofile server-ev.reuse-days = 398\n",
+		"\nzone in.suffixes = .corp.internal\n",
+		"\nzone in.networks = 10.0.0.0/8\n",
+		"\nzone in.resolvers = [fd00::53]:53\n",
+		"\nzone in.public = false\n",
+		"\nzone in.connect-networks = fd00::/8\n",
+		"\nzone in.connect-ports = 80\n",
+		"\nzone in.caa = \n",
+		"\nmail.server = smtp://127.0.0.1:25\n",
+		"\nmail.password = credential:smtp\n",
+		"\nnotify.webhook-secret = file:secret\n",
+		"\nnotify.expiry-days = 30, 14, 7, 1\n",
+	};
+	struct error err = ERR_INIT;
+	auto_ca_config *c = pure_config_with(
+		"audit {",
+		"zone \"in\" { suffixes = { \".corp.internal\" } networks = { \"10.0.0.0/8\" } public = false "
+		"resolvers = { \"[fd00::53]:53\" } connect-networks = { \"fd00::/8\" } }\n"
+		"mail { server = \"smtp://127.0.0.1:25\" from = \"a@b.test\" user = \"u\" password = "
+		"\"credential:smtp\" }\n"
+		"notify { webhook = \"https://h.test/\" webhook-secret = \"file:secret\" }\naudit {",
+		&err);
+	auto_buf shown = BUF_INIT;
+	CHECK_OK(c != NULL, &err);
+	print(c, &shown);
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		CHECK_TEXT(strstr(buf_text(&shown), lines[i]) ? lines[i] : "(not shown)", lines[i]);
+	CHECK(strstr(buf_text(&shown), "profile front.methods") == NULL); /* nobody orders the CA's own */
 }
 
 SUITE(config_print)
@@ -86,4 +123,5 @@ SUITE(config_print)
 	TEST(shows_deviations_last);
 	TEST(shows_a_reference_to_a_pin_and_never_a_pin);
 	TEST(shows_defaults_as_they_hold);
+	TEST(shows_zones_mail_and_notices_with_references_alone);
 }

@@ -52,6 +52,10 @@ static void every_kind_is_right_by_default(void)
 	}
 	CHECK_TEXT(ca_kind_name(CA_KIND_INTERMEDIATE), "intermediate");
 	CHECK_TEXT(ca_validation_name(CA_VALIDATION_DOMAIN), "domain");
+	CHECK_TEXT(ca_caa_name(CA_CAA_REPORT), "report");
+	for (unsigned n = 0; n < CA_WAIVER_COUNT; n++)
+		CHECK(ca_waiver_name(n) != NULL);
+	CHECK(ca_waiver_name(CA_WAIVER_COUNT) == NULL);
 }
 
 static void prepared(enum ca_kind kind, struct ca_profile *profile)
@@ -282,6 +286,27 @@ static void the_dated_table_changes_on_its_days(void)
 	}
 }
 
+/* BR 4.2.1's table; a profile's own limit holds where it is lower, and alone where the profile is no server's. */
+static void a_name_that_was_shown_counts_by_the_dated_table(void)
+{
+	static const struct {
+		int64_t from_s;
+		unsigned before, after;
+	} changes[] = { { 1773532800, 398, 200 }, { 1805068800, 200, 100 }, { 1868227200, 100, 10 } };
+	struct ca_profile server = profile_of(CA_KIND_SERVER), client = profile_of(CA_KIND_CLIENT);
+	for (size_t i = 0; i < 3; i++) {
+		CHECK_INT(ca_profile_br_reuse_days(changes[i].from_s - 1), changes[i].before);
+		CHECK_INT(ca_profile_br_reuse_days(changes[i].from_s), changes[i].after);
+		CHECK_INT(ca_profile_reuse_days(&server, changes[i].from_s - 1), changes[i].before);
+		CHECK_INT(ca_profile_reuse_days(&server, changes[i].from_s), changes[i].after);
+		CHECK_INT(ca_profile_reuse_days(&client, changes[i].from_s), 398);
+	}
+	server.reuse_days = 30;
+	CHECK_INT(ca_profile_reuse_days(&server, changes[2].from_s - 1), 30);
+	CHECK_INT(ca_profile_reuse_days(&server, changes[2].from_s), 10);
+	CHECK_INT(ca_profile_br_reuse_days(INT64_MIN), 398);
+}
+
 /* RFC 5280 section 4.1.2.5: notAfter is the last second that counts. */
 static void a_life_counts_both_of_its_ends(void)
 {
@@ -359,6 +384,7 @@ SUITE(profile)
 	TEST(compliance_is_asserted_without_waivers_alone);
 	TEST(refuses_policies_below_2_25_twice_or_where_none_belong);
 	TEST(the_dated_table_changes_on_its_days);
+	TEST(a_name_that_was_shown_counts_by_the_dated_table);
 	TEST(a_life_counts_both_of_its_ends);
 	TEST(refuses_a_life_above_the_profiles_limit);
 	TEST(the_dated_table_binds_servers_unless_waived);
