@@ -3,23 +3,10 @@
 
 #include "base/ossl.h"
 #include "base/text.h"
-#include "store/private.h"
+#include "store/check_private.h"
 
 #define PROGRESS_EVERY 4096
 #define REPORTED_MAX 1000 /* findings shown one by one; the rest is counted */
-
-struct check {
-	MDB_txn *txn;
-	const struct tables *tables;
-	void (*report)(void *arg, const char *line);
-	void (*progress)(void *arg, uint64_t done, uint64_t all);
-	void *arg;
-	uint64_t findings, done, all;
-	uint64_t entries[STORE_INDEX_COUNT]; /* that the records ask for */
-	bool suspect[STORE_INDEX_COUNT];     /* an entry was missing: others may be too many */
-	MDB_cursor *index[STORE_INDEX_COUNT];
-	struct buf derived, scratch;
-};
 
 /* ---- findings ---- */
 
@@ -42,7 +29,7 @@ static const char *key_text(struct bytes key, char out[2 * STORE_KEY_MAX + 2])
 	return out;
 }
 
-static void find(struct check *c, const char *where, struct bytes key, const char *what)
+void check_find(struct check *c, const char *where, struct bytes key, const char *what)
 {
 	c->findings++;
 	if (!c->report || c->findings > REPORTED_MAX)
@@ -58,6 +45,19 @@ static void step(struct check *c)
 	c->done++;
 	if (c->progress && c->done % PROGRESS_EVERY == 0)
 		c->progress(c->arg, c->done, c->all);
+}
+
+int check_get(struct check *c, enum store_table table, struct bytes key, struct bytes *record)
+{
+	if (key.len == 0 || key.len > STORE_KEY_MAX)
+		return MDB_NOTFOUND;
+	MDB_val k = lmdb_val(key), stored;
+	int rc = lmdb_get(c->txn, c->tables->table[table], &k, &stored);
+	struct error err = ERR_INIT;
+	uint64_t version = 0;
+	if (rc == 0 && envelope_parse(lmdb_bytes(stored), record, &version, NULL, &err))
+		rc = EBADMSG;
+	return rc;
 }
 
 /* ---- records, and the entries that they ask for ---- */
@@ -76,7 +76,7 @@ static int look_for_entries(struct check *c, const char *table, struct bytes rec
 			return rc;
 		char what[96];
 		(void)snprintf(what, sizeof(what), "its entry in index %s is missing", store_index_name(index));
-		find(c, table, record_key, what);
+		check_find(c, table, record_key, what);
 		c->suspect[index] = true;
 	}
 	return 0;
@@ -90,10 +90,11 @@ static int check_record(struct check *c, enum store_table table, struct bytes ke
 	buf_clear(&c->derived);
 	if (envelope_parse(stored, &record, &version, &node, &err) ||
 	    index_derive(table, key, record, &c->derived, &err)) {
-		find(c, store_table_name(table), key, err.message);
+		check_find(c, store_table_name(table), key, err.message);
 		return err.code == ERR_INTEGRITY ? 0 : ENOMEM;
 	}
-	return look_for_entries(c, store_table_name(table), key);
+	int rc = look_for_entries(c, store_table_name(table), key);
+	return rc ? rc : check_references(c, table, key, record);
 }
 
 static int check_table(struct check *c, enum store_table table)
@@ -133,7 +134,7 @@ static int check_entry(struct check *c, enum store_index index, struct bytes ind
 	MDB_val key = lmdb_val(record_key), stored;
 	int rc = lmdb_get(c->txn, c->tables->table[index_table(index)], &key, &stored);
 	if (rc == MDB_NOTFOUND) {
-		find(c, store_index_name(index), index_key, "leads to no record");
+		check_find(c, store_index_name(index), index_key, "leads to no record");
 		return 0;
 	}
 	struct error err = ERR_INIT;
@@ -144,7 +145,7 @@ static int check_entry(struct check *c, enum store_index index, struct bytes ind
 	    index_derive(index_table(index), record_key, record, &c->derived, &err))
 		return rc; /* the record itself was found wrong already */
 	if (!index_contains(buf_bytes(&c->derived), index, index_key))
-		find(c, store_index_name(index), index_key, "leads to a record that does not belong there");
+		check_find(c, store_index_name(index), index_key, "leads to a record that does not belong there");
 	return 0;
 }
 
@@ -204,18 +205,18 @@ static void check_link(struct check *c, struct chain_walk *walk, struct bytes ke
 {
 	uint64_t sequence = 0;
 	if (!enter_chain(walk, key, &sequence) || value.len <= sizeof(walk->head.hash)) {
-		find(c, "chain", key, "is no entry of a chain");
+		check_find(c, "chain", key, "is no entry of a chain");
 		return;
 	}
 	if (sequence != walk->head.sequence + 1)
-		find(c, "chain", key, "the entry before it is missing");
+		check_find(c, "chain", key, "the entry before it is missing");
 	buf_clear(&c->scratch);
 	buf_add(&c->scratch, walk->head.hash, sizeof(walk->head.hash));
 	buf_add(&c->scratch, value.data + 32, value.len - 32);
 	uint8_t hash[32];
 	sha256(c->scratch.data, c->scratch.len, hash);
 	if (memcmp(hash, value.data, sizeof(hash)) != 0)
-		find(c, "chain", key, "its hash does not follow from its content and the entry before it");
+		check_find(c, "chain", key, "its hash does not follow from its content and the entry before it");
 	walk->head.sequence = sequence;
 	/* On from what is stored: one altered entry is one finding. */
 	memcpy(walk->head.hash, value.data, sizeof(walk->head.hash));
@@ -241,6 +242,23 @@ static int check_chains(struct check *c)
 
 /* ---- serials ---- */
 
+/* What is not handed out yet stands nowhere. A node's mark comes before its blocks. */
+static int check_unused(struct check *c, struct bytes key, struct bytes value, uint64_t *mark)
+{
+	uint64_t first = 0;
+	if (!ledger_parse(key, value, &first, mark))
+		return 0;
+	int rc = 0;
+	for (size_t i = first < *mark ? *mark - first : 0; rc == 0 && i < LEDGER_BLOCK; i++) {
+		struct bytes serial = BYTES(value.data + i * LEDGER_SERIAL, LEDGER_SERIAL);
+		rc = ledger_find(c->txn, c->tables, &c->issuers, serial);
+		if (rc == 0)
+			check_find(c, "ledger", serial, "is still to be handed out, and a record has it");
+		rc = rc == MDB_NOTFOUND ? 0 : rc;
+	}
+	return rc;
+}
+
 static int check_ledger(struct check *c)
 {
 	auto_mdb_cursor *cursor = NULL;
@@ -248,11 +266,17 @@ static int check_ledger(struct check *c)
 	MDB_val key, value;
 	if (rc == 0)
 		rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+	uint64_t mark = 0;
 	while (rc == 0) {
 		const char *fault = ledger_fault(lmdb_bytes(key), lmdb_bytes(value));
-		if (fault)
-			find(c, "ledger", lmdb_bytes(key), fault);
-		rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+		if (fault) {
+			check_find(c, "ledger", lmdb_bytes(key), fault);
+			mark = UINT64_MAX; /* not known */
+		} else {
+			rc = check_unused(c, lmdb_bytes(key), lmdb_bytes(value), &mark);
+		}
+		if (rc == 0)
+			rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
 	}
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
@@ -260,18 +284,15 @@ static int check_ledger(struct check *c)
 /* Unfinished or void, and yet a certificate: one of the two is not true. */
 static int check_unfinished(struct check *c)
 {
-	auto_buf issuers = BUF_INIT;
 	auto_mdb_cursor *cursor = NULL;
-	int rc = ledger_list_issuers(c->txn, c->tables, &issuers);
-	if (rc == 0)
-		rc = lmdb_cursor(c->txn, c->tables->table[STORE_UNFINISHED], &cursor);
+	int rc = lmdb_cursor(c->txn, c->tables->table[STORE_UNFINISHED], &cursor);
 	MDB_val key, value;
 	if (rc == 0)
 		rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
 	while (rc == 0) {
-		rc = ledger_find_certificate(c->txn, c->tables, &issuers, lmdb_bytes(key));
+		rc = ledger_find_certificate(c->txn, c->tables, &c->issuers, lmdb_bytes(key));
 		if (rc == 0)
-			find(c, "unfinished", lmdb_bytes(key), "a certificate has this serial");
+			check_find(c, "unfinished", lmdb_bytes(key), "a certificate has this serial");
 		else if (rc != MDB_NOTFOUND)
 			return rc;
 		rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
@@ -292,34 +313,47 @@ static int count_all(struct check *c)
 	return rc;
 }
 
+static int check_all(struct check *c)
+{
+	int rc = count_all(c);
+	if (rc == 0)
+		rc = ledger_list_issuers(c->txn, c->tables, &c->issuers);
+	if (rc == 0 || rc == EBADMSG) /* a key that is no certificate's is found with its table */
+		rc = check_tables(c);
+	if (rc == 0)
+		rc = check_indexes(c);
+	if (rc == 0)
+		rc = check_chains(c);
+	if (rc == 0)
+		rc = check_ledger(c);
+	return rc ? rc : check_unfinished(c);
+}
+
 int store_check(struct store *s, void (*report)(void *arg, const char *line),
 		void (*progress)(void *arg, uint64_t done, uint64_t all), void *arg, struct error *err)
 {
 	auto_store_snapshot *snap = store_snapshot_new(s, err);
 	if (!snap)
 		return -1;
-	struct check c = {
-		.txn = snapshot_txn(snap), .tables = &s->tables, .report = report, .progress = progress, .arg = arg
-	};
-	int rc = count_all(&c);
-	if (rc == 0)
-		rc = check_tables(&c);
-	if (rc == 0)
-		rc = check_indexes(&c);
-	if (rc == 0)
-		rc = check_chains(&c);
-	if (rc == 0)
-		rc = check_ledger(&c);
-	if (rc == 0)
-		rc = check_unfinished(&c);
-	buf_free(&c.derived);
-	buf_free(&c.scratch);
+	auto_free struct check *c = calloc(1, sizeof(*c));
+	if (!c)
+		return err_set(err, ERR_INTERNAL, "no memory for the check");
+	c->txn = snapshot_txn(snap);
+	c->tables = &s->tables;
+	c->report = report;
+	c->progress = progress;
+	c->arg = arg;
+	int rc = check_all(c);
+	buf_free(&c->issuers);
+	buf_free(&c->derived);
+	buf_free(&c->scratch);
+	buf_free(&c->key);
 	if (rc)
 		return lmdb_error(err, rc, "the check could not go on");
 	if (progress)
-		progress(arg, c.all, c.all);
-	if (c.findings == 0)
+		progress(arg, c->all, c->all);
+	if (c->findings == 0)
 		return 0;
 	return err_set(err, ERR_INTEGRITY, "the store in %s has %llu findings", s->path,
-		       (unsigned long long)c.findings);
+		       (unsigned long long)c->findings);
 }

@@ -171,3 +171,17 @@ const char *ledger_fault(struct bytes key, struct bytes value)
 	(void)reader_u64(&r);
 	return reader_done(&r) && mark <= made && made % LEDGER_BLOCK == 0 ? NULL : "the ledger's mark is damaged";
 }
+
+bool ledger_parse(struct bytes key, struct bytes value, uint64_t *first, uint64_t *mark)
+{
+	size_t node = strnlen((const char *)key.data, key.len);
+	if (key.len == node + 1) {
+		struct reader r = reader_of(value);
+		(void)reader_u64(&r); /* made */
+		*mark = reader_u64(&r);
+		return false;
+	}
+	struct reader number = reader_of(BYTES(key.data + node + 1, key.len - node - 1));
+	*first = reader_u64(&number) * LEDGER_BLOCK;
+	return true;
+}

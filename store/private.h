@@ -12,6 +12,7 @@
  *     lmdb.c     environment, tables, LMDB's errors as ours
  *     open.c     opening, closing, status
  *     check.c    everything against everything
+ *     check_order.c   what orders and organizations refer to
  *     backup.c   a copy while writing goes on
  *
  * Databases in the environment: one a table, one an index (DUPSORT: index key -> record
@@ -232,6 +233,8 @@ int ledger_find_certificate(MDB_txn *txn, const struct tables *tables, const str
 int ledger_find(MDB_txn *txn, const struct tables *tables, const struct buf *issuers, struct bytes serial);
 /* Looks at one entry of the table "ledger": NULL where it is as it should be, or what is wrong. */
 const char *ledger_fault(struct bytes key, struct bytes value);
+/* Of such an entry: a mark goes into *mark, false; of a block the position of its first serial into *first, true. */
+bool ledger_parse(struct bytes key, struct bytes value, uint64_t *first, uint64_t *mark);
 
 /* ---- apply.c: writer thread ---- */
 

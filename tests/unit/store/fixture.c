@@ -141,3 +141,37 @@ size_t fixture_check(struct store *s, char line[256])
 		CHECK_INT(err.code, ERR_INTEGRITY);
 	return f.count;
 }
+
+/* ---- codecs ---- */
+
+/* Reads back as what it is: 1; refused: 0; anything else: -1. */
+static int try(struct bytes in, fixture_recoder *recode)
+{
+	struct error err = ERR_INIT;
+	auto_buf out = BUF_INIT;
+	if (recode(in, &out, &err))
+		return err.code == ERR_INTEGRITY ? 0 : -1;
+	return !out.failed && bytes_equal(buf_bytes(&out), in) ? 1 : -1;
+}
+
+void fixture_check_strict(struct buf *written, fixture_recoder *recode)
+{
+	static const uint8_t changes[] = { 0x01, 0x02, 0x80, 0xff };
+	REQUIRE(!written->failed);
+	CHECK_INT(try(buf_bytes(written), recode), 1);
+	size_t refused = 0, wrong = 0;
+	for (size_t len = 0; len < written->len; len++)
+		refused += try(BYTES(written->data, len), recode) == 0;
+	CHECK_INT(refused, written->len);
+	for (size_t i = 0; i < written->len; i++) {
+		for (size_t change = 0; change < sizeof(changes); change++) {
+			written->data[i] ^= changes[change];
+			int read = try(buf_bytes(written), recode);
+			wrong += read < 0 || (i == 0 && read != 0);
+			written->data[i] ^= changes[change];
+		}
+	}
+	CHECK_INT(wrong, 0);
+	buf_u8(written, 0);
+	CHECK_INT(try(buf_bytes(written), recode), 0);
+}

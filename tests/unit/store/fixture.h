@@ -29,4 +29,10 @@ size_t fixture_count(struct store *s, enum store_index index, struct bytes prefi
 /* store_check with its findings counted, the first kept in line (may be NULL). */
 size_t fixture_check(struct store *s, char line[256]);
 
+/* Decodes a record and encodes it again. 0, or -1 where it does not decode. */
+typedef int fixture_recoder(struct bytes in, struct buf *out, struct error *err);
+/* What was written reads back; not an octet less, not one more, no other version; and with any octet changed it is
+ * refused, or is another record in its one form. */
+void fixture_check_strict(struct buf *written, fixture_recoder *recode);
+
 #endif

@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
-#include "tests/unit/store/fixture.h"
+#include "tests/unit/store/fixture_order.h"
 
 struct writing {
 	struct store *store;
@@ -53,6 +53,29 @@ static void a_copy_made_while_writing_is_whole(void)
 	store_close(s);
 }
 
+static void a_copy_has_the_orders_and_accounts_for_their_serials(void)
+{
+	struct error err = ERR_INIT;
+	struct store *s = fixture_open("s");
+	struct store_serial serials[2];
+	fixture_put_story(s, serials);
+	CHECK_OK(store_backup(s, unit_path("copy"), &err) == 0, &err);
+	store_close(s);
+	s = fixture_open("copy"); /* as after a crash: its ledger is open */
+	CHECK_INT(fixture_check(s, NULL), 0);
+	CHECK_INT(fixture_count(s, STORE_BY_ORDERED, BYTES_NONE), 2);
+	CHECK_INT(fixture_count(s, STORE_BY_LAPSE, BYTES_NONE), 1);
+	CHECK_INT(fixture_count(s, STORE_BY_DELIVERY, BYTES_NONE), 1);
+	auto_store_snapshot *snap = store_snapshot_new(s, &err);
+	struct bytes value;
+	for (size_t i = 0; i < 2; i++)
+		CHECK_INT(store_get(snap, STORE_UNFINISHED, BYTES(serials[i].octets, serials[i].len), &value, NULL,
+				    &err),
+			  0);
+	store_snapshot_free(TAKE(snap));
+	store_close(s);
+}
+
 static void refuses_to_copy_over_what_exists(void)
 {
 	struct error err = ERR_INIT;
@@ -65,5 +88,6 @@ static void refuses_to_copy_over_what_exists(void)
 SUITE(backup)
 {
 	TEST(a_copy_made_while_writing_is_whole);
+	TEST(a_copy_has_the_orders_and_accounts_for_their_serials);
 	TEST(refuses_to_copy_over_what_exists);
 }

@@ -5,7 +5,7 @@
 
 #include "base/file.h"
 #include "store/private.h"
-#include "tests/unit/store/fixture.h"
+#include "tests/unit/store/fixture_order.h"
 
 static void a_second_opener_is_told_who_holds_the_store(void)
 {
@@ -61,6 +61,124 @@ static void refuses_a_newer_format_and_says_which_it_knows(void)
 	CHECK(strstr(err.message, "up to 2") != NULL);
 	set_format(options.path, STORE_FORMAT);
 	store_close(fixture_open_with(&options));
+}
+
+/* Makes the store one of format 1: without what format 2 brought. */
+static void make_old(const char *path)
+{
+	MDB_env *env = NULL;
+	MDB_txn *txn = NULL;
+	MDB_dbi dbi;
+	REQUIRE(mdb_env_create(&env) == 0 && mdb_env_set_maxdbs(env, 64) == 0 && mdb_env_open(env, path, 0, 0600) == 0);
+	REQUIRE(mdb_txn_begin(env, NULL, 0, &txn) == 0);
+	for (enum store_table i = STORE_ORDERS; i < STORE_TABLE_COUNT; i++)
+		REQUIRE(mdb_dbi_open(txn, store_table_name(i), 0, &dbi) == 0 && mdb_drop(txn, dbi, 1) == 0);
+	for (enum store_index i = STORE_BY_ORDERED; i < STORE_INDEX_COUNT; i++)
+		REQUIRE(mdb_dbi_open(txn, store_index_name(i), 0, &dbi) == 0 && mdb_drop(txn, dbi, 1) == 0);
+	REQUIRE(mdb_txn_commit(txn) == 0);
+	mdb_env_close(env);
+	set_format(path, 1);
+}
+
+static struct store_options make_old_store(struct store_serial *serial)
+{
+	struct error err = ERR_INIT;
+	const struct store_options options = fixture_options("s");
+	struct store *s = fixture_open_with(&options);
+	CHECK_OK(fixture_issue(s, "dns:a.test", serial, &err) == 0, &err);
+	store_close(s);
+	make_old(options.path);
+	return options;
+}
+
+static void a_store_of_the_older_format_is_brought_up_to_date_with_all_that_it_has(void)
+{
+	struct store_serial serial, serials[2];
+	struct store_options options = make_old_store(&serial);
+	options.create = false;
+	for (int times = 0; times < 2; times++) { /* the second time it is up to date */
+		struct store *s = fixture_open_with(&options);
+		CHECK_INT(fixture_find(s, "issuing-1", BYTES(serial.octets, serial.len), NULL, NULL), 1);
+		CHECK_INT(fixture_check(s, NULL), 0);
+		if (times == 0)
+			fixture_put_story(s, serials);
+		CHECK_INT(fixture_count(s, STORE_BY_ORDERED, BYTES_NONE), 2);
+		CHECK_INT(fixture_check(s, NULL), 0);
+		store_close(s);
+	}
+}
+
+static int never(void *arg, const struct store_row *row, struct error *err)
+{
+	(void)arg;
+	(void)row;
+	return err_set(err, ERR_INTERNAL, "nothing can be there");
+}
+
+/* What a format-1 store has not got is empty for who reads it. */
+static void a_store_of_the_older_format_can_be_read_checked_and_copied_as_it_is(void)
+{
+	struct error err = ERR_INIT;
+	struct store_serial serial;
+	struct store_options options = make_old_store(&serial);
+	options.read_only = true;
+	struct store *s = fixture_open_with(&options);
+	CHECK_INT(fixture_check(s, NULL), 0);
+	CHECK_INT(fixture_find(s, "issuing-1", BYTES(serial.octets, serial.len), NULL, NULL), 1);
+	auto_store_snapshot *snap = store_snapshot_new(s, &err);
+	const struct store_range all = { .reverse = false }, back = { .reverse = true };
+	for (enum store_table i = STORE_ORDERS; i < STORE_TABLE_COUNT; i++) {
+		struct bytes value;
+		uint64_t count = 9;
+		CHECK_INT(store_get(snap, i, bytes_of("a"), &value, NULL, &err), 0);
+		CHECK_OK(store_scan(snap, i, &all, never, NULL, &err) == 0, &err);
+		CHECK_OK(store_scan(snap, i, &back, never, NULL, &err) == 0, &err);
+		CHECK_OK(store_count(snap, i, &count, &err) == 0, &err);
+		CHECK_INT(count, 0);
+	}
+	for (enum store_index i = STORE_BY_ORDERED; i < STORE_INDEX_COUNT; i++)
+		CHECK_OK(store_scan_index(snap, i, &all, never, NULL, &err) == 0, &err);
+	store_snapshot_free(TAKE(snap));
+	CHECK_OK(store_backup(s, unit_path("copy"), &err) == 0, &err);
+	store_close(s);
+
+	options.path = unit_path("copy");
+	s = fixture_open_with(&options); /* still of the older format: nothing was written */
+	CHECK_INT(fixture_check(s, NULL), 0);
+	store_close(s);
+	options.read_only = options.create = false;
+	s = fixture_open_with(&options); /* and put back, it is brought up to date */
+	CHECK_INT(fixture_find(s, "issuing-1", BYTES(serial.octets, serial.len), NULL, NULL), 1);
+	CHECK_INT(fixture_check(s, NULL), 0);
+	store_close(s);
+}
+
+/* An older format excuses what it did not have, and nothing else. */
+static void a_missing_table_is_damage_in_either_format(void)
+{
+	static const struct {
+		const char *name;
+		uint32_t format;
+	} lost[] = { { "certificates", 1 }, { "by-name", 1 }, { "ledger", 1 }, { "orders", 2 }, { "by-due", 2 } };
+	for (size_t i = 0; i < sizeof(lost) / sizeof(lost[0]); i++) {
+		struct error err = ERR_INIT;
+		char folder[8] = { 's', (char)('0' + i) };
+		struct store_options options = fixture_options(folder);
+		store_close(fixture_open_with(&options));
+		MDB_env *env = NULL;
+		MDB_txn *txn = NULL;
+		MDB_dbi dbi;
+		REQUIRE(mdb_env_create(&env) == 0 && mdb_env_set_maxdbs(env, 64) == 0);
+		REQUIRE(mdb_env_open(env, options.path, 0, 0600) == 0 && mdb_txn_begin(env, NULL, 0, &txn) == 0);
+		REQUIRE(mdb_dbi_open(txn, lost[i].name, 0, &dbi) == 0 && mdb_drop(txn, dbi, 1) == 0);
+		REQUIRE(mdb_txn_commit(txn) == 0);
+		mdb_env_close(env);
+		set_format(options.path, lost[i].format);
+		CHECK_FAILS(store_open(&options, &err) == NULL, &err, ERR_INTEGRITY);
+		CHECK(strstr(err.message, "a table of the store is missing") != NULL);
+		options.read_only = true;
+		CHECK_FAILS(store_open(&options, &err) == NULL, &err, ERR_INTEGRITY);
+	}
 }
 
 static void refuses_a_file_that_is_no_store(void)
@@ -162,48 +280,16 @@ static void the_store_survives_a_restart(void)
 	store_close(s);
 }
 
-static void put_request(struct store *s, const char *key_text, int64_t expires_s)
-{
-	struct error err = ERR_INIT;
-	auto_buf key = BUF_INIT, record = BUF_INIT;
-	const struct record_request r = { .issuer = bytes_of("issuing-1"),
-					  .serial = bytes_of("\1\2\3"),
-					  .expires_s = expires_s };
-	record_key_request(&key, bytes_of("alice"), bytes_of(key_text));
-	record_request_encode(&r, &record);
-	struct store_batch *batch = store_batch_new(s);
-	REQUIRE(batch && !key.failed && !record.failed);
-	store_put(batch, STORE_REQUESTS, buf_bytes(&key), buf_bytes(&record));
-	CHECK_OK(store_submit_wait(s, batch, NULL, &err) == 0, &err);
-}
-
-static void requests_whose_time_is_over_are_forgotten_and_no_others(void)
-{
-	static const struct bytes all = { 0 };
-	const struct clock clock = clock_system();
-	int64_t now_s = clock_now_ms(&clock) / 1000;
-	struct store *s = fixture_open("s");
-	put_request(s, "over", now_s - 2);
-	put_request(s, "long-over", 1);
-	put_request(s, "lasts", now_s + 3600);
-	CHECK_INT(fixture_count(s, STORE_BY_EXPIRY, all), 3);
-	store_expire(s);
-	int64_t end = clock_monotonic_ms() + 5000;
-	while (fixture_count(s, STORE_BY_EXPIRY, all) > 1 && clock_monotonic_ms() < end)
-		(void)usleep(1000);
-	CHECK_INT(fixture_count(s, STORE_BY_EXPIRY, all), 1);
-	CHECK_INT(fixture_check(s, NULL), 0);
-	store_close(s);
-}
-
 SUITE(open)
 {
 	TEST(a_second_opener_is_told_who_holds_the_store);
 	TEST(a_store_is_made_only_where_that_is_asked_for);
 	TEST(refuses_a_newer_format_and_says_which_it_knows);
+	TEST(a_store_of_the_older_format_is_brought_up_to_date_with_all_that_it_has);
+	TEST(a_store_of_the_older_format_can_be_read_checked_and_copied_as_it_is);
+	TEST(a_missing_table_is_damage_in_either_format);
 	TEST(refuses_a_file_that_is_no_store);
 	TEST(a_reader_of_another_process_works_beside_the_writer);
 	TEST(the_status_counts_what_was_done);
 	TEST(the_store_survives_a_restart);
-	TEST(requests_whose_time_is_over_are_forgotten_and_no_others);
 }

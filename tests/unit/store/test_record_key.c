@@ -1,4 +1,4 @@
-#include "store/record.h"
+#include "store/record_order.h"
 #include "store/store.h"
 #include "tests/unit/unit.h"
 
@@ -80,11 +80,52 @@ static void request_keys_of_two_requesters_never_meet(void)
 	CHECK_BYTES(buf_bytes(&one), BYTES("ann\0bkey", 8));
 }
 
+static void an_authorization_stands_under_its_owner_and_name(void)
+{
+	auto_buf one = BUF_INIT;
+	auto_buf other = BUF_INIT;
+	record_key_authorization(&one, bytes_of("ann"), bytes_of("dns:*.example.test"));
+	CHECK_BYTES(buf_bytes(&one), BYTES("ann\0dns:test.example.*", 22));
+	record_key_authorization(&other, bytes_of("org:a"), bytes_of("ip:192.0.2.1"));
+	CHECK_BYTES(buf_bytes(&other), BYTES("org:a\0ip:192.0.2.1", 18));
+}
+
+static void an_authorizations_key_fits_however_long_owner_and_name_are(void)
+{
+	char owner[70] = "org:", name[4096];
+	memset(owner + 4, 'o', sizeof(owner) - 4);
+	memset(name, 'a', sizeof(name));
+	auto_buf one = BUF_INIT;
+	auto_buf other = BUF_INIT;
+	auto_buf none = BUF_INIT;
+	record_key_authorization(&one, BYTES(owner, 68), BYTES(name, sizeof(name)));
+	name[sizeof(name) - 1] = 'b';
+	record_key_authorization(&other, BYTES(owner, 68), BYTES(name, sizeof(name)));
+	CHECK_INT(one.len, STORE_KEY_MAX);
+	CHECK_INT(other.len, STORE_KEY_MAX);
+	CHECK(!bytes_equal(buf_bytes(&one), buf_bytes(&other)));
+	record_key_authorization(&none, BYTES(owner, 69), bytes_of("dns:a"));
+	CHECK(none.failed); /* no owner has such a name */
+}
+
+static void the_versions_of_an_organization_stand_in_their_order(void)
+{
+	auto_buf first = BUF_INIT;
+	auto_buf last = BUF_INIT;
+	record_key_organization_version(&first, bytes_of("a"), 255);
+	record_key_organization_version(&last, bytes_of("a"), 256);
+	CHECK_BYTES(buf_bytes(&first), unit_hex("61 00 00000000000000ff"));
+	CHECK(bytes_compare(buf_bytes(&first), buf_bytes(&last)) < 0);
+}
+
 SUITE(record_key)
 {
 	TEST(names_are_kept_with_their_labels_reversed);
 	TEST(long_names_stay_distinct_within_a_key);
 	TEST(a_certificates_key_splits_into_issuer_and_serial);
 	TEST(refuses_a_key_that_is_no_certificates);
+	TEST(an_authorization_stands_under_its_owner_and_name);
+	TEST(an_authorizations_key_fits_however_long_owner_and_name_are);
+	TEST(the_versions_of_an_organization_stand_in_their_order);
 	TEST(request_keys_of_two_requesters_never_meet);
 }

@@ -257,49 +257,9 @@ static void what_was_announced_and_does_not_come_holds_nothing_up(void)
 	store_close(s);
 }
 
-/* ---- expiry ---- */
-
-static void put_request(struct store *s, unsigned number, int64_t expires_s)
-{
-	struct error err = ERR_INIT;
-	char key[16];
-	(void)snprintf(key, sizeof(key), "ann-%u", number);
-	auto_buf record = BUF_INIT;
-	const struct record_request r = { .issuer = bytes_of("ca"), .serial = bytes_of("\1"), .expires_s = expires_s };
-	record_request_encode(&r, &record);
-	struct store_batch *b = store_batch_new(s);
-	store_put(b, STORE_REQUESTS, bytes_of(key), buf_bytes(&record));
-	CHECK_OK(store_submit_wait(s, b, NULL, &err) == 0, &err);
-}
-
-static uint64_t count_requests(struct store *s)
-{
-	struct error err = ERR_INIT;
-	auto_store_snapshot *snap = store_snapshot_new(s, &err);
-	uint64_t count = 0;
-	CHECK_OK(store_count(snap, STORE_REQUESTS, &count, &err) == 0, &err);
-	return count;
-}
-
-static void requests_that_have_ended_are_forgotten_and_no_others(void)
-{
-	struct store *s = fixture_open("s");
-	int64_t now_s = clock_system().now_ms(NULL) / 1000;
-	for (unsigned i = 0; i < 20; i++)
-		put_request(s, i, i < 15 ? now_s - 10 : now_s + 3600);
-	CHECK_INT(count_requests(s), 20);
-	store_expire(s);
-	put_request(s, 99, now_s + 3600); /* expiry rides at the latest with this */
-	CHECK_INT(count_requests(s), 6);
-	CHECK_INT(fixture_count(s, STORE_BY_EXPIRY, BYTES_NONE), 6);
-	CHECK_INT(fixture_check(s, NULL), 0);
-	store_close(s);
-}
-
 SUITE(write)
 {
 	TEST(a_killed_writer_loses_nothing_that_it_acknowledged);
 	TEST(a_commit_waits_for_batches_that_are_on_the_way);
 	TEST(what_was_announced_and_does_not_come_holds_nothing_up);
-	TEST(requests_that_have_ended_are_forgotten_and_no_others);
 }
