@@ -86,5 +86,7 @@ int64_t ca_deliveries_due(struct ca *ca, size_t most); /* as ca_orders_due */
 void ca_delivered(struct ca *ca, uint64_t id, const struct message_delivered *result);
 /* Once a day at least: certificates that end in 30, 14, 7, 1 days. As ca_orders_due. */
 int64_t ca_notify_expiring(struct ca *ca);
+/* How many deliveries wait, and how many are dead: kept for the operator, tried no more. */
+int ca_deliveries_count(struct ca *ca, uint64_t *waiting, uint64_t *dead, struct error *err);
 
 #endif

@@ -23,16 +23,13 @@ uint8_t order_methods(const struct ca *ca, const struct ca_profile *profile, str
 	return (uint8_t)methods;
 }
 
-/* Under extended validation a grant shows nothing (PKI.md section 4), unless names need not be public at all. */
+/* Under extended validation a profile has no grants among its methods, unless that is waived: ca-core/profile.c. */
 bool order_is_granted(const struct ca *ca, const char *identity, const struct ca_profile *profile,
 		      const struct ca_name *name)
 {
 	const struct ca_names one = { .items = (struct ca_name *)name, .count = 1, .capacity = 1 };
 	struct error ignored = ERR_INIT;
-	if (!(profile->methods & METHOD_GRANT) || (profile->validation == CA_VALIDATION_EXTENDED &&
-						   !(profile->waivers & CA_WAIVER_INTERNAL_NAME)))
-		return false;
-	return ca_config_granted(ca->config, identity, profile, &one, NULL, &ignored) == 0;
+	return (profile->methods & METHOD_GRANT) && ca_config_granted(ca->config, identity, profile, &one, NULL, &ignored) == 0;
 }
 
 bool ca_order_could_show(struct ca *ca, const char *identity, const struct ca_profile *profile,
@@ -100,10 +97,7 @@ void order_owner(const struct record_order *o, struct buf *out)
 
 int64_t order_reuse_s(const struct ca_profile *profile, int64_t now_s)
 {
-	unsigned days = ca_profile_br_reuse_days(now_s);
-	if (profile->reuse_days < days || !ca_kind_is_server(profile->kind))
-		days = profile->reuse_days;
-	return (int64_t)days * ORDER_DAY_S;
+	return (int64_t)ca_profile_reuse_days(profile, now_s) * ORDER_DAY_S;
 }
 
 static void pend(struct order_work *w, struct record_order_name *n)

@@ -265,15 +265,15 @@ static void tell(struct ca *ca, const struct ca_actor *actor, const char *event,
 	ca_audit_number(entry, "version", (int64_t)r->version);
 }
 
-static int conflict(const struct message_organization *m, uint64_t present, struct error *err)
+static int conflict(uint64_t present, struct error *err)
 {
 	char number[32];
 	(void)snprintf(number, sizeof(number), "%llu", (unsigned long long)present);
-	(void)err_set(err, ERR_CONFLICT, present ? "the record is version %llu now: look at it, and change that"
-						 : "there is no organization %.0llu of this id: enter it as version 0",
-		      (unsigned long long)present);
-	(void)m;
-	return err_about(err, "version", number, number);
+	if (present)
+		(void)err_set(err, ERR_CONFLICT, "the record is version %s now: look at it, and change that", number);
+	else
+		(void)err_set(err, ERR_CONFLICT, "there is no organization of this id yet: enter it as version 0");
+	return err_about(err, "version", NULL, number);
 }
 
 static int step_add(struct ca *ca, const struct ca_actor *actor, const struct message_organization *m,
@@ -283,7 +283,7 @@ static int step_add(struct ca *ca, const struct ca_actor *actor, const struct me
 	struct ca_audit_entry entry;
 	uint64_t present = before ? before->record.version : 0;
 	if (m->version != present)
-		return conflict(m, present, err);
+		return conflict(present, err);
 	fill(m, actor, ca_now_ms(ca), r);
 	if (before)
 		r->created_ms = before->record.created_ms;

@@ -79,7 +79,7 @@ static int check_certificate(struct ca *ca, struct store_snapshot *snap, struct 
 int ca_statement_signer(struct ca *ca, struct store_snapshot *snap, struct store_batch *batch, struct bytes identity,
 			struct bytes certificate, int64_t *enrolled_s, int64_t *identity_s, struct error *err)
 {
-	int64_t since_s, known_s;
+	int64_t since_s = 0, known_s = 0;
 	if (check_identity(snap, batch, identity, certificate, &known_s, err) ||
 	    check_certificate(ca, snap, batch, identity, certificate, &since_s, err))
 		return -1;

@@ -80,6 +80,7 @@ static void make_configuration(struct fixture *f, const char *softhsm_conf)
 	REQUIRE(t.module != NULL);
 	ca_config_write(&t, &text);
 	buf_add_text(&text, extra_configuration);
+	buf_add_text(&text, f->configuration ? f->configuration : "");
 	(void)snprintf(path, sizeof(path), "%s/chancery.conf", f->state);
 	CHECK_OK(file_replace(path, buf_bytes(&text), 0600, &err) == 0, &err);
 	f->config = ca_config_load(path, &err);
@@ -106,8 +107,8 @@ void fixture_found(struct fixture *f)
 {
 	struct error err = ERR_INIT;
 	char softhsm_conf[300], published[300], root_pem[300];
-	int64_t now_ms = f->now_ms;
-	*f = (struct fixture){ .now_ms = now_ms };
+	const struct fixture wanted = *f;
+	*f = (struct fixture){ .now_ms = wanted.now_ms, .configuration = wanted.configuration };
 	(void)snprintf(f->state, sizeof(f->state), "%s", unit_folder());
 	(void)snprintf(softhsm_conf, sizeof(softhsm_conf), "%s/token/softhsm2.conf", f->state);
 	make_configuration(f, softhsm_conf);

@@ -18,6 +18,7 @@ struct fixture {
 	struct secret *pins[CA_CONFIG_TOKENS_MAX];   /* all, the root's too */
 	struct secret *online[CA_CONFIG_TOKENS_MAX]; /* borrowed: those a signer would have */
 	int64_t now_ms;                              /* the clock; 0: the system's */
+	const char *configuration;                   /* appended to the default one before it is read; or NULL */
 };
 
 /* Tokens, configuration, founding; ends the test where something fails. Leaves store and ca closed. */
