@@ -6,7 +6,8 @@
  * The reference for people is docs/configuration.md; each option there is one here.
  *
  *     arc = "2.999.1"
- *     process { node, signer-user, front-user, workers, signing-wait-seconds, signing-queue, log-format, log-level }
+ *     process { node, signer-user, front-user, validator-user, workers, signing-wait-seconds, signing-queue, log-format,
+ *               log-level }
  *     listen { https, http, names, url, connections, request-seconds }
  *     token "NAME" { module, softhsm-conf, uri, pin, sessions, online, keep-alive-seconds, call-seconds }
  *     issuer "NAME" { token, alternatives, key, parent, crl-hours, crl-overlap-hours }
@@ -38,8 +39,8 @@ struct ca_texts {
 };
 
 struct ca_config_process {
-	char node[33];                        /* default "ca1" */
-	char signer_user[33], front_user[33]; /* "" : run as who started it */
+	char node[33];                                            /* default "ca1" */
+	char signer_user[33], front_user[33], validator_user[33]; /* "" : run as who started it */
 	unsigned workers;              /* threads for each token, and for look-ups: 1 to 64; default: the cores */
 	unsigned signing_wait_seconds; /* how long a request waits for a token that is away; default 10, and
 	                                       * less than request-seconds */
@@ -170,10 +171,10 @@ int ca_config_granted(const struct ca_config *c, const char *identity, const str
 /* The commented chancery.conf that `chancery init` writes. */
 struct ca_config_template {
 	const char *node, *module, *softhsm_conf, *url, *arc;
-	const char *signer_user, *front_user;   /* "" for none */
-	const char *const *https, *const *http; /* NULL-ended lists */
-	const char *const *names;               /* NULL-ended: names of the front */
-	bool offline_root;                      /* no token section for the root */
+	const char *signer_user, *front_user, *validator_user; /* "" for none */
+	const char *const *https, *const *http;                /* NULL-ended lists */
+	const char *const *names;                              /* NULL-ended: names of the front */
+	bool offline_root;                                     /* no token section for the root */
 };
 void ca_config_write(const struct ca_config_template *t, struct buf *out);
 

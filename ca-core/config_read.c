@@ -210,6 +210,7 @@ static cfg_t *new_grammar(void)
 	cfg_opt_t process[] = { TEXT("node"),
 				TEXT("signer-user"),
 				TEXT("front-user"),
+				TEXT("validator-user"),
 				NUMBER("workers"),
 				NUMBER("signing-wait-seconds"),
 				NUMBER("signing-queue"),

@@ -141,6 +141,10 @@ static int start(struct signer *s, const struct pins *pins, struct error *err)
 		if (!s->front)
 			return -1;
 	}
+	const struct validator_events events = { .arg = s };
+	s->validator = signer_validator_new(s->role->validator, s->role->control, &events, err);
+	if (!s->validator)
+		return -1;
 	return signer_tokens_start(s, err) || signer_lanes_start(s, err) || signer_keeper_start(s, err) ||
 			       signer_admin_start(s, err)
 		       ? -1
@@ -184,6 +188,7 @@ static void stop(struct signer *s, bool started)
 	bool ended = signer_lanes_stop(s);
 	ended = signer_tokens_stop(s) && ended;
 	signer_keeper_stop(s);
+	signer_validator_free(s->validator);
 	if (s->front)
 		drain(s);
 	if (started)

@@ -8,6 +8,7 @@
  *   signer_tokens.c  a thread for each token: cares for it, and makes what its keys sign by the clock
  *   signer_lists.c   which revocation lists are wanted, and by whom
  *   signer_keeper.c  what has to be done by the clock without a token
+ *   signer_validator.c  the channel to the validator, which is started again now and then
  */
 #ifndef CHANCERY_CA_SIGNER_H
 #define CHANCERY_CA_SIGNER_H
@@ -15,6 +16,7 @@
 #include "base/channel.h"
 #include "base/queue.h"
 #include "ca-core/health.h"
+#include "ca-core/message_order.h"
 #include "ca-core/role.h"
 #include "ca-core/session.h"
 
@@ -94,6 +96,7 @@ struct signer {
 	struct ca *ca;
 	struct ca_sessions *sessions;
 	struct channel *front;
+	struct validator_link *validator;
 
 	struct lane lanes[SIGNER_LANES_MAX]; /* the first needs no token; then by the place of theirs */
 	struct waiting waiting;
@@ -170,6 +173,24 @@ int64_t signer_lists_next_ms(struct signer *s, const struct ca_token *token);
 /* ---- signer_keeper.c ---- */
 int signer_keeper_start(struct signer *s, struct error *err);
 void signer_keeper_stop(struct signer *s);
+
+/* ---- signer_validator.c ---- */
+/* What the validator tells, on a thread of its own; what is told borrows until the call returns. Each may be NULL. */
+struct validator_events {
+	void (*validated)(void *arg, uint64_t id, const struct message_validated *seen);
+	void (*delivered)(void *arg, uint64_t id, const struct message_delivered *result);
+	void (*lost)(void *arg); /* it went: nothing that was asked is answered any more */
+	void *arg;
+};
+/* channel: to the validator; -1: none yet. control: to the supervisor, which hands over a fresh one by 'V'; -1: none.
+ * Takes both over; copies events. NULL with ERR_INTERNAL. */
+struct validator_link *signer_validator_new(int channel, int control, const struct validator_events *events,
+					    struct error *err);
+/* The send of struct ca_validator (ca-core/order.h), link its arg: MSG_VALIDATE or MSG_DELIVER. From any thread.
+ * ERR_UNREACHABLE: there is no validator now; ERR_BUSY, ERR_TOO_LARGE of channel_send. */
+int signer_validator_send(void *link, uint16_t type, uint64_t id, struct bytes payload, struct error *err);
+/* After it no event comes. */
+void signer_validator_free(struct validator_link *link);
 
 /* pthread_create with all signals blocked: they are for nobody here. 0, or ERR_INTERNAL. */
 int signer_thread(pthread_t *thread, void *(*main)(void *), void *arg, struct error *err);

@@ -74,6 +74,7 @@ static void make_configuration(struct fixture *f, const char *softhsm_conf)
 					      .arc = "2.999.1",
 					      .signer_user = "",
 					      .front_user = "",
+					      .validator_user = "",
 					      .https = https,
 					      .http = http,
 					      .names = names };

@@ -19,6 +19,7 @@ static void good_text(struct buf *out)
 					      .arc = "2.999.1",
 					      .signer_user = "chancery-signer",
 					      .front_user = "chancery-front",
+					      .validator_user = "chancery-validator",
 					      .https = https,
 					      .http = http,
 					      .names = names };
@@ -134,6 +135,7 @@ static void an_offline_root_has_no_token_here(void)
 					      .arc = "2.999.1",
 					      .signer_user = "",
 					      .front_user = "",
+					      .validator_user = "",
 					      .https = https,
 					      .http = NULL,
 					      .names = names,
@@ -158,6 +160,7 @@ static void a_path_with_quotes_survives(void)
 					      .arc = "2.999.1",
 					      .signer_user = "",
 					      .front_user = "",
+					      .validator_user = "",
 					      .https = https,
 					      .http = NULL,
 					      .names = names };

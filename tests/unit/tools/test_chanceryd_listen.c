@@ -147,7 +147,7 @@ static void only_online_tokens_have_their_pins_fetched(void)
 	enter();
 	CHECK_OK(file_create("issuing.pin", bytes_of("1234\n"), 0600, &err) == 0, &err);
 	CHECK_OK(listeners_open(config, &l, &err) == 0, &err);
-	CHECK_OK(listeners_fetch_pins(config, &l, &err) == 0, &err);
+	CHECK_OK(listeners_fetch_secrets(config, &l, &err) == 0, &err);
 	CHECK_INT(l.pins[0], -1);
 	char pin[8] = "";
 	CHECK_INT(pread(l.pins[1], pin, sizeof(pin), 0), 4);
