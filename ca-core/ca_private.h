@@ -126,7 +126,7 @@ struct ca {
 	void *on_order_due_arg;
 	/* Takes over the signing of a ready, claimed order (ca-core/order_issue.h), so that a token that does not answer
 	 * holds nobody else up; false: not now. NULL: it is signed where it is found. */
-	bool (*on_order_ready)(void *arg, struct bytes id);
+	bool (*on_order_ready)(void *arg, struct bytes id, struct ca_issuer *issuer);
 	void *on_order_ready_arg;
 };
 

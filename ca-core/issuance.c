@@ -8,8 +8,6 @@
 #include "base/text.h"
 #include "ca-core/audit.h"
 
-#define IDEMPOTENCY_S ((int64_t)24 * 3600) /* how long a key is remembered: CONTRACT.md */
-
 struct ca_issuance *ca_issuance_new(struct ca *ca, const struct ca_actor *actor, struct error *err)
 {
 	struct ca_issuance *i = calloc(1, sizeof(*i));
@@ -179,7 +177,7 @@ static void put_request(struct ca_issuance *i, struct store_batch *batch)
 	struct record_request r = {
 		.issuer = bytes_of(i->issuer->config->name),
 		.serial = BYTES(i->serial.octets, i->serial.len),
-		.expires_s = i->now_ms / 1000 + IDEMPOTENCY_S,
+		.expires_s = i->now_ms / 1000 + CA_IDEMPOTENCY_S,
 	};
 	memcpy(r.fingerprint, i->fingerprint, sizeof(r.fingerprint));
 	auto_buf value = BUF_INIT;
@@ -375,5 +373,7 @@ int ca_issuance_earlier(struct ca *ca, struct store_snapshot *snap, struct bytes
 			      "this idempotency key was used for another request: use a new one for each");
 		return err_about(err, "Idempotency-Key", NULL, "a key that was not used within 24 hours");
 	}
+	if (r.order.len)
+		return err_set(err, ERR_ORDER_STATE, "this idempotency key led to an order");
 	return get_answered(snap, &r, out, err);
 }

@@ -3,31 +3,18 @@
 
 #include <stdio.h>
 
-#include "base/der.h"
-#include "base/ossl.h"
-#include "base/text.h"
 #include "ca-core/policy.h"
 #include "ca-core/request.h"
 #include "ca-core/restore.h"
+#include "store/record_order.h"
 
 /* ---- parse: nothing of the request is believed before it has been read anew ---- */
-
-static int parse_idempotency_key(const struct message_issue *m, struct error *err)
-{
-	bool good = m->idempotency_key.len <= 128;
-	for (size_t n = 0; good && n < m->idempotency_key.len; n++)
-		good = m->idempotency_key.data[n] > 0x20 && m->idempotency_key.data[n] < 0x7f;
-	if (good)
-		return 0;
-	(void)err_set(err, ERR_BAD_REQUEST, "the idempotency key is not of the accepted form");
-	return err_about(err, "Idempotency-Key", NULL, "1 to 128 visible ASCII characters");
-}
 
 static int parse(struct ca_issuance *i, const struct message_issue *m, char common_name[65], struct error *err)
 {
 	i->profile = ca_config_profile_for_request(i->ca->config, m->profile, err);
 	if (!i->profile || ca_request_names(i->profile, m->names, m->name_count, &i->names, err) ||
-	    ca_request_common_name(m->common_name, common_name, err) || parse_idempotency_key(m, err) ||
+	    ca_request_common_name(m->common_name, common_name, err) || ca_request_key_form(m->idempotency_key, err) ||
 	    ca_key_parse(m->spki, &i->key, err) || ca_request_usable(i->profile, &i->names, common_name, err))
 		return -1;
 	i->spki = m->spki;
@@ -47,43 +34,25 @@ static int authorize(const struct ca_issuance *i, struct error *err)
 
 /* ---- order: what has to be shown before anything is signed ---- */
 
-/* Until orders exist, control of a name is shown by the configuration's grants alone. */
+/* Here control of a name is shown by the configuration's grants alone, and nobody is asked: all else takes an
+ * order (ca-core/order_request.c). */
 static int validated(const struct ca_issuance *i, const char *common_name, struct error *err)
 {
-	switch (i->profile->validation) {
-	case CA_VALIDATION_NONE:
-	case CA_VALIDATION_DOMAIN:
-		return ca_config_granted(i->ca->config, i->actor.identity, i->profile, &i->names, common_name, err);
-	case CA_VALIDATION_ORGANIZATION:
-	case CA_VALIDATION_EXTENDED:
-		break;
-	}
-	(void)err_set(err, ERR_NAME_NOT_ALLOWED,
-		      "profile %s needs %s validation, for which there are no orders here yet", i->profile->name,
-		      ca_validation_name(i->profile->validation));
-	return err_about(err, "profile", i->profile->name, "a profile with domain validation");
+	const struct ca_profile *p = i->profile;
+	if (p->validation <= CA_VALIDATION_DOMAIN && p->approvals == 0 && (p->methods & METHOD_GRANT))
+		return ca_config_granted(i->ca->config, i->actor.identity, p, &i->names, common_name, err);
+	(void)err_set(err, ERR_NAME_NOT_ALLOWED, "profile %s needs %s: that takes an order", p->name,
+		      p->validation > CA_VALIDATION_DOMAIN ? "an organization, and officers who approve"
+		      : p->approvals                       ? "officers who approve"
+							   : "each name to be shown");
+	return err_about(err, "profile", p->name, "a profile under which a grant is enough");
 }
 
-/* Keyed by who asks; fingerprint covers all that decides about the certificate. */
 static int prepare_idempotency(struct ca_issuance *i, const struct message_issue *m, struct error *err)
 {
-	if (!m->idempotency_key.len)
-		return 0;
-	auto_buf asked = BUF_INIT;
-	buf_field(&asked, m->profile);
-	buf_u32(&asked, m->days);
-	buf_field(&asked, m->common_name);
-	buf_u32(&asked, (uint32_t)i->names.count);
-	for (size_t n = 0; n < i->names.count; n++) {
-		buf_u8(&asked, (uint8_t)i->names.items[n].type);
-		buf_field_text(&asked, i->names.items[n].text);
-	}
-	buf_field(&asked, m->spki);
-	record_key_request(&i->request_key, bytes_of(i->requester), m->idempotency_key);
-	if (asked.failed || i->request_key.failed)
-		return err_set(err, ERR_INTERNAL, "no memory for a request");
-	sha256(asked.data, asked.len, i->fingerprint);
-	return 0;
+	return m->idempotency_key.len
+		       ? ca_request_key(bytes_of(i->requester), m, &i->names, &i->request_key, i->fingerprint, err)
+		       : 0;
 }
 
 /* 1: answered with what an earlier request under the same key got. */

@@ -262,14 +262,18 @@ static void tell_asked(struct order_work *w, const char *event)
 	order_told(w, &entry);
 }
 
-static int step_create(struct order_work *w, void *arg, struct error *err)
+int order_begin(struct order_work *w, const struct message_order_create *m, struct error *err)
 {
-	const struct message_order_create *m = arg;
 	if (begin(w, err) || order_fill(w, m, err))
 		return -1;
 	set_end(w);
 	tell_asked(w, "order.created");
 	return m->draft ? 0 : order_submit(w, err);
+}
+
+static int step_create(struct order_work *w, void *arg, struct error *err)
+{
+	return order_begin(w, arg, err);
 }
 
 int ca_order_create(struct ca *ca, const struct ca_actor *actor, const struct message_order_create *request,

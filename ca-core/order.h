@@ -71,6 +71,9 @@ struct ca_validator {
 };
 /* Set once, before ca_orders_due is called; copied. Without one checks wait, and orders say so. */
 void ca_validator_set(struct ca *ca, const struct ca_validator *validator);
+/* The key of webhooks' signatures, taken over; set once. Without one they are not signed. */
+struct secret;
+void ca_webhook_secret_set(struct ca *ca, struct secret *secret);
 /* Does what is due now, at most `most` orders; sends checks. Returns when it wants to be called again (CLOCK_MONOTONIC
  * ms); at once again where more is due. */
 int64_t ca_orders_due(struct ca *ca, size_t most);

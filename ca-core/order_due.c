@@ -61,13 +61,13 @@ static int find_due(struct found *f, struct error *err)
 
 /* ---- one of them ---- */
 
-/* Looked at: over, back, on; true where it is ready to be signed. */
+/* Looked at: over, back, on; issuer is set where it is ready to be signed. */
 static int step_due(struct order_work *w, void *arg, struct error *err)
 {
-	bool *issue = arg;
+	struct ca_issuer **issuer = arg;
 	struct record_order *o = w->order;
 	struct error away = ERR_INIT;
-	*issue = false;
+	*issuer = NULL;
 	if (o->due_ms > w->now_ms || record_order_is_over(o->status))
 		return 0;
 	switch (o->status) {
@@ -84,7 +84,8 @@ static int step_due(struct order_work *w, void *arg, struct error *err)
 		return order_review(w, err) < 0 ? -1 : 0;
 	case ORDER_READY:
 	case ORDER_ISSUING:
-		*issue = true;
+		if (!w->profile || !(*issuer = ca_issuer_find(w->ca, bytes_of(w->profile->issuer))))
+			return order_review(w, err) < 0 ? -1 : 0;
 		return 0;
 	default:
 		return 0;
@@ -94,15 +95,15 @@ static int step_due(struct order_work *w, void *arg, struct error *err)
 static void do_due(struct ca *ca, struct bytes id)
 {
 	const struct ca_actor self = ca_actor_self();
-	bool issue = false;
+	struct ca_issuer *issuer = NULL;
 	struct error err = ERR_INIT;
-	if (order_change(ca, &self, id, step_due, &issue, NULL, &err)) {
+	if (order_change(ca, &self, id, step_due, &issuer, NULL, &err)) {
 		log_err(LOG_LEVEL_WARN, "order not looked at", &err);
 		return;
 	}
-	if (!issue || !ca_orders_claim(ca, id))
+	if (!issuer || !ca_orders_claim(ca, id))
 		return;
-	if (ca->on_order_ready && ca->on_order_ready(ca->on_order_ready_arg, id))
+	if (ca->on_order_ready && ca->on_order_ready(ca->on_order_ready_arg, id, issuer))
 		return; /* who signs it releases it */
 	if (!ca->on_order_ready)
 		(void)order_issue_claimed(ca, NULL, id, &err);

@@ -91,6 +91,8 @@ int order_make(struct ca *ca, const struct ca_actor *actor, order_step *step, vo
 
 /* A new id into out: 26 characters, in the order of time, unpredictable. */
 int order_new_id(int64_t now_ms, char out[ORDER_ID_SIZE], struct error *err);
+/* A new order from a request, submitted unless it is to be a draft. */
+int order_begin(struct order_work *w, const struct message_order_create *m, struct error *err);
 /* Fills the new or draft order from a request, checked whole. */
 int order_fill(struct order_work *w, const struct message_order_create *m, struct error *err);
 /* From draft, or new, to pending-validation. */

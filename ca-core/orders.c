@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 
+#include "base/secret.h"
+
 #define PART_MAX 4096
 #define AWAY_MS 5000
 #define CLAIMS_MAX 128 /* more threads do not issue at once */
@@ -19,6 +21,7 @@ struct question {
 struct ca_orders {
 	struct ca_validator validator; /* set once before use */
 	bool has_validator;
+	struct secret *webhook_secret; /* as the validator */
 	_Atomic int64_t away_until_ms; /* CLOCK_MONOTONIC: it was not there, and is not tried before; 0: it was */
 	pthread_mutex_t lock; /* for all that follows */
 	uint64_t last_id;
@@ -46,7 +49,18 @@ void ca_orders_free(struct ca_orders *o)
 	for (size_t i = 0; i < ORDERS_UNDER_WAY_MAX; i++)
 		buf_free(&o->questions[i].part);
 	(void)pthread_mutex_destroy(&o->lock);
+	secret_free(o->webhook_secret);
 	free(o);
+}
+
+void ca_webhook_secret_set(struct ca *ca, struct secret *secret)
+{
+	ca->orders->webhook_secret = secret;
+}
+
+const struct secret *ca_orders_webhook_secret(struct ca *ca)
+{
+	return ca->orders->webhook_secret;
 }
 
 void ca_validator_set(struct ca *ca, const struct ca_validator *validator)

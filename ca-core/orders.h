@@ -31,6 +31,9 @@ bool ca_orders_validator_away(struct ca *ca);
 /* Forgets what was not answered in time: it is due again. */
 void ca_orders_forget_lost(struct ca *ca);
 
+/* NULL: there is none. */
+const struct secret *ca_orders_webhook_secret(struct ca *ca);
+
 /* An order is issued by one thread at a time: false where another does it, or very many are at it. */
 bool ca_orders_claim(struct ca *ca, struct bytes order);
 void ca_orders_release(struct ca *ca, struct bytes order);

@@ -1,5 +1,6 @@
 #include "ca-core/request.h"
 
+#include "base/ossl.h"
 #include "base/text.h"
 
 int ca_request_names(const struct ca_profile *profile, const struct bytes *printed, size_t count,
@@ -80,6 +81,37 @@ int ca_request_not_blocked(struct store_snapshot *snap, const uint8_t spki_hash[
 		       blocked.own                               ? "it is one of the CA's own"
 		       : blocked.reason == REASON_KEY_COMPROMISE ? "it was reported compromised"
 								 : "it is on the operator's list");
+}
+
+int ca_request_key_form(struct bytes idempotency_key, struct error *err)
+{
+	bool good = idempotency_key.len <= 128;
+	for (size_t n = 0; good && n < idempotency_key.len; n++)
+		good = idempotency_key.data[n] > 0x20 && idempotency_key.data[n] < 0x7f;
+	if (good)
+		return 0;
+	(void)err_set(err, ERR_BAD_REQUEST, "the idempotency key is not of the accepted form");
+	return err_about(err, "Idempotency-Key", NULL, "1 to 128 visible ASCII characters");
+}
+
+int ca_request_key(struct bytes requester, const struct message_issue *m, const struct ca_names *names,
+		   struct buf *key, uint8_t fingerprint[32], struct error *err)
+{
+	auto_buf asked = BUF_INIT;
+	buf_field(&asked, m->profile);
+	buf_u32(&asked, m->days);
+	buf_field(&asked, m->common_name);
+	buf_u32(&asked, (uint32_t)names->count);
+	for (size_t n = 0; n < names->count; n++) {
+		buf_u8(&asked, (uint8_t)names->items[n].type);
+		buf_field_text(&asked, names->items[n].text);
+	}
+	buf_field(&asked, m->spki);
+	record_key_request(key, requester, m->idempotency_key);
+	if (asked.failed || key->failed)
+		return err_set(err, ERR_INTERNAL, "no memory for a request");
+	sha256(asked.data, asked.len, fingerprint);
+	return 0;
 }
 
 struct ca_issuer *ca_request_issuer(struct ca *ca, const struct ca_profile *profile, struct error *err)
