@@ -27,6 +27,8 @@ struct ca_orders {
 	uint64_t last_id;
 	size_t count;
 	struct question questions[ORDERS_UNDER_WAY_MAX];
+	struct ca_orders_numbers numbers;
+	int64_t numbers_ms; /* CLOCK_MONOTONIC, when they were counted; 0: never */
 	char claimed[CLAIMS_MAX][RECORD_NAME_MAX + 1]; /* orders that are being issued; "" : a free place */
 	_Atomic uint64_t counted[ORDERS_RESULTS];
 };
@@ -276,4 +278,24 @@ void ca_orders_count(struct ca *ca, enum orders_result result)
 uint64_t ca_orders_counted(struct ca *ca, enum orders_result result)
 {
 	return atomic_load(&ca->orders->counted[result]);
+}
+
+bool ca_orders_numbers_kept(struct ca *ca, int64_t most_ms, struct ca_orders_numbers *out)
+{
+	struct ca_orders *o = ca->orders;
+	(void)pthread_mutex_lock(&o->lock);
+	bool kept = o->numbers_ms && clock_monotonic_ms() - o->numbers_ms <= most_ms;
+	if (kept)
+		*out = o->numbers;
+	(void)pthread_mutex_unlock(&o->lock);
+	return kept;
+}
+
+void ca_orders_numbers_keep(struct ca *ca, const struct ca_orders_numbers *numbers)
+{
+	struct ca_orders *o = ca->orders;
+	(void)pthread_mutex_lock(&o->lock);
+	o->numbers = *numbers;
+	o->numbers_ms = clock_monotonic_ms();
+	(void)pthread_mutex_unlock(&o->lock);
 }

@@ -48,4 +48,14 @@ enum orders_result { ORDERS_CHECK_GOOD, ORDERS_CHECK_BAD, ORDERS_CHECK_LOST, ORD
 void ca_orders_count(struct ca *ca, enum orders_result result);
 uint64_t ca_orders_counted(struct ca *ca, enum orders_result result);
 
+/* What is there now, a few seconds old at most. */
+struct ca_orders_numbers {
+	uint64_t open[ORDER_ISSUED]; /* by enum record_order_status: those that are not over */
+	uint64_t deliveries_waiting, deliveries_dead;
+};
+void ca_orders_numbers(struct ca *ca, struct ca_orders_numbers *out);
+/* False where none are kept, or they are older. */
+bool ca_orders_numbers_kept(struct ca *ca, int64_t most_ms, struct ca_orders_numbers *out);
+void ca_orders_numbers_keep(struct ca *ca, const struct ca_orders_numbers *numbers);
+
 #endif
