@@ -256,15 +256,22 @@ static int look(void *arg, uint64_t sequence, const uint8_t hash[32], struct byt
 	return 0;
 }
 
-size_t fixture_audit_count(struct fixture *f, const char *event)
+size_t fixture_audit_finds(struct fixture *f, const char *text)
 {
 	struct error err = ERR_INIT;
 	struct search search = { .count = 0 };
-	(void)snprintf(search.needle, sizeof(search.needle), "\"event\":\"%s\"", event);
+	(void)snprintf(search.needle, sizeof(search.needle), "%s", text);
 	auto_store_snapshot *snap = store_snapshot_new(f->store, &err);
 	CHECK_OK(snap != NULL, &err);
 	CHECK_OK(store_chain_scan(snap, CA_AUDIT_CHAIN, 1, UINT64_MAX, look, &search, &err) >= 0, &err);
 	return search.count;
+}
+
+size_t fixture_audit_count(struct fixture *f, const char *event)
+{
+	char text[128];
+	(void)snprintf(text, sizeof(text), "\"event\":\"%s\"", event);
+	return fixture_audit_finds(f, text);
 }
 
 void fixture_read(struct fixture *f, const char *path, struct buf *out)

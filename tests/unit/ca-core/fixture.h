@@ -43,6 +43,8 @@ struct store_serial fixture_issue(struct fixture *f, const struct ca_actor *acto
 
 /* Number of entries in the audit chain with this event. */
 size_t fixture_audit_count(struct fixture *f, const char *event);
+/* Number of entries that hold this text. */
+size_t fixture_audit_finds(struct fixture *f, const char *text);
 /* The file's content below the state folder, appended; fails the test where it is not there. */
 void fixture_read(struct fixture *f, const char *path, struct buf *out);
 

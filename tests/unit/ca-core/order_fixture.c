@@ -147,6 +147,7 @@ void order_open(struct order_fixture *o)
 	order_enrol_officer(o, &o->olga, "olga", ROLE_OFFICER);
 	order_enrol_officer(o, &o->oskar, "oskar", ROLE_OFFICER);
 	EVP_PKEY_free(new_key(&o->spki));
+	order_later(o, 3600); /* people were enrolled before anything was asked for */
 }
 
 void order_reopen(struct order_fixture *o)
