@@ -139,6 +139,10 @@ static void time_is_over(struct signer *s, struct question *q)
 {
 	struct error err = ERR_INIT, why = ERR_INIT;
 	unsigned seconds = s->role->config->process.signing_wait_seconds;
+	if (q->type == SIGNER_ISSUE_ORDER) {
+		signer_orders_drop(s, q);
+		return;
+	}
 	if (!ca_issuer_signer(q->issuer, &why))
 		(void)err_set(&err, ERR_TOKEN_UNAVAILABLE, "%s; it was waited for %u s", why.message, seconds);
 	else
