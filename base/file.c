@@ -118,6 +118,13 @@ int file_create(const char *path, struct bytes content, mode_t mode, struct erro
 	return linked ? -1 : sync_folder_of(path, err);
 }
 
+int file_rename(const char *from, const char *to, struct error *err)
+{
+	if (rename(from, to))
+		return err_errno(err, ERR_IO, "cannot rename %s to %s", from, to);
+	return sync_folder_of(to, err);
+}
+
 static int make_one_dir(const char *path, mode_t mode, struct error *err)
 {
 	if (mkdir(path, mode) == 0) {

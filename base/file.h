@@ -24,6 +24,9 @@ int file_replace(const char *path, struct bytes content, mode_t mode, struct err
 /* The same, but refuses (ERR_CONFLICT) where path exists already. */
 int file_create(const char *path, struct bytes content, mode_t mode, struct error *err);
 
+/* Renames within one folder, over what may be there, and fsyncs the folder. ERR_IO. */
+int file_rename(const char *from, const char *to, struct error *err);
+
 /* Makes the folder, and those above it, where they are missing; an existing folder
  * gets the mode only if it was made here. ERR_IO. */
 int file_make_dir(const char *path, mode_t mode, struct error *err);

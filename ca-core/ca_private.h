@@ -41,6 +41,8 @@ struct ca_token {
 	struct secret *pin;                /* NULL: not ours to log in to */
 	bool asked;                        /* a person asked for another try of the same PIN */
 	bool said;                         /* that it is away, in the log: once, not at each try */
+	char why[160];                     /* it could not be opened, the last time */
+	_Atomic uint64_t refusals;         /* of the PIN, when it was to be opened */
 };
 
 /* A place where an issuer's key is: most have one, some a token for each of several copies. */
@@ -85,6 +87,8 @@ struct ca_counters {
 	_Atomic uint64_t again, unfinished, revoked, crls, crl_ms, heads;
 };
 
+struct ca_orders; /* checks and deliveries that are under way: ca-core/order_due.c */
+
 struct ca {
 	const struct ca_config *config; /* borrowed */
 	struct store *store;            /* borrowed */
@@ -101,6 +105,7 @@ struct ca {
 	size_t issuer_count;
 	struct ca_audit_key audit;
 	struct ca_restored restored;
+	struct ca_orders *orders;
 
 	_Atomic int64_t last_entry_ms;  /* time of the newest audit entry: the clock must not be behind it */
 	pthread_mutex_t head_lock;      /* one head at a time is signed */
@@ -118,6 +123,13 @@ struct ca {
 	 * who sets it cares for the tokens (hsm/token.h). */
 	void (*on_token_changed)(void *arg);
 	void *on_token_changed_arg;
+	/* Told when an order or a delivery has become due at once; must not block. Set once before requests come. */
+	void (*on_order_due)(void *arg);
+	void *on_order_due_arg;
+	/* Takes over the signing of a ready, claimed order (ca-core/order_issue.h), so that a token that does not answer
+	 * holds nobody else up; false: not now. NULL: it is signed where it is found. */
+	bool (*on_order_ready)(void *arg, struct bytes id, struct ca_issuer *issuer);
+	void *on_order_ready_arg;
 };
 
 static inline int64_t ca_now_ms(struct ca *ca)
@@ -144,6 +156,8 @@ bool ca_attach_token(struct ca *ca, struct ca_token *t);
 bool ca_attach(struct ca *ca);
 /* How it is, for people: "up", ..., and "offline" where it is not ours. Never waits for it. */
 const char *ca_token_state(struct ca_token *t);
+/* What it counted since it was opened; why it could not be. Never waits for it. */
+void ca_token_facts(struct ca_token *t, struct hsm_token_facts *out);
 /* Another PIN, or the same once more, because a person asks for it. ERR_CONFLICT where the token is not ours. */
 int ca_token_set_pin(struct ca_token *t, const struct secret *pin, struct error *err);
 

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "ca-core/orders.h"
 #include "ca-core/restore.h"
 
 #define DAY_S ((int64_t)24 * 3600)
@@ -47,17 +48,15 @@ static void add_tokens(struct ca *ca, struct report *r)
 {
 	for (size_t i = 0; i < ca->token_count && r->m.token_count < MESSAGE_TOKENS_MAX; i++) {
 		struct ca_token *t = &ca->tokens[i];
-		struct hsm_token *open = atomic_load(&t->token);
-		struct hsm_token_facts facts = { .why = "" };
+		struct hsm_token_facts facts;
 		const char *state = ca_token_state(t);
-		if (open)
-			hsm_token_facts(open, &facts);
+		ca_token_facts(t, &facts);
 		struct message_token *row = &r->m.tokens[r->m.token_count];
 		(void)snprintf(r->whys[r->m.token_count++], sizeof(r->whys[0]), "%s", facts.why);
 		*row = (struct message_token){ .name = bytes_of(t->config->name),
 					       .state = bytes_of(state),
 					       .why = bytes_of(r->whys[r->m.token_count - 1]),
-					       .since_s = open ? (clock_monotonic_ms() - facts.since_ms) / 1000 : 0,
+					       .since_s = (clock_monotonic_ms() - facts.since_ms) / 1000,
 					       .signatures = facts.signatures };
 		if (strcmp(state, "up") != 0 && strcmp(state, "offline") != 0)
 			WARN(r, "token %s is %s%s%s", t->config->name, state, facts.why[0] ? ": " : "", facts.why);
@@ -69,11 +68,10 @@ static void count_tokens(struct ca *ca, struct report *r, const char *name,
 			 uint64_t (*get)(const struct hsm_token_facts *))
 {
 	for (size_t i = 0; i < ca->token_count; i++) {
-		struct hsm_token *open = atomic_load(&ca->tokens[i].token);
 		struct hsm_token_facts facts;
-		if (!open)
+		if (!ca->tokens[i].ours)
 			continue;
-		hsm_token_facts(open, &facts);
+		ca_token_facts(&ca->tokens[i], &facts);
 		count(r, name, "token", ca->tokens[i].config->name, get(&facts));
 	}
 }
@@ -102,11 +100,10 @@ static uint64_t get_busy(const struct hsm_token_facts *f)
 static void count_transitions(struct ca *ca, struct report *r)
 {
 	for (size_t i = 0; i < ca->token_count; i++) {
-		struct hsm_token *open = atomic_load(&ca->tokens[i].token);
 		struct hsm_token_facts facts;
-		if (!open)
+		if (!ca->tokens[i].ours)
 			continue;
-		hsm_token_facts(open, &facts);
+		ca_token_facts(&ca->tokens[i], &facts);
 		for (size_t to = 0; to < HSM_TOKEN_STATES; to++) {
 			char value[128];
 			(void)snprintf(value, sizeof(value), "%s\",to=\"%s", ca->tokens[i].config->name,
@@ -219,6 +216,32 @@ static void add_counters(struct ca *ca, struct report *r)
 			      atomic_load(&c->refused[i]));
 }
 
+/* ---- orders ---- */
+
+static void add_orders(struct ca *ca, struct report *r)
+{
+	static const struct {
+		enum orders_result result;
+		const char *name;
+	} checks[] = { { ORDERS_CHECK_GOOD, "good" }, { ORDERS_CHECK_BAD, "bad" }, { ORDERS_CHECK_LOST, "lost" } };
+	struct ca_orders_numbers n;
+	ca_orders_numbers(ca, &n);
+	for (int status = ORDER_DRAFT; status < ORDER_ISSUED; status++)
+		count(r, "chancery_orders", "status", record_order_status_name((enum record_order_status)status),
+		      n.open[status]);
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
+		count(r, "chancery_checks_total", "result", checks[i].name, ca_orders_counted(ca, checks[i].result));
+	count(r, "chancery_deliveries_total", "result", "good", ca_orders_counted(ca, ORDERS_DELIVERED));
+	count(r, "chancery_deliveries_total", "result", "bad", ca_orders_counted(ca, ORDERS_UNDELIVERED));
+	count(r, "chancery_deliveries", "state", "waiting", n.deliveries_waiting);
+	count(r, "chancery_deliveries", "state", "dead", n.deliveries_dead);
+	if (n.deliveries_dead)
+		WARN(r, "%llu mails or webhooks could not be delivered; the audit log names them",
+		     (unsigned long long)n.deliveries_dead);
+	if (n.open[ORDER_PENDING_VALIDATION] && ca_orders_validator_away(ca))
+		WARN(r, "the validator is away: names of orders are not checked");
+}
+
 int ca_health(struct ca *ca, const struct ca_health_extra *extra, struct buf *out, struct error *err)
 {
 	auto_free struct report *r = calloc(1, sizeof(*r));
@@ -237,6 +260,7 @@ int ca_health(struct ca *ca, const struct ca_health_extra *extra, struct buf *ou
 	for (size_t i = 0; i < ca->issuer_count; i++)
 		add_issuer(&ca->issuers[i], now_ms / 1000, r);
 	enum store_state store = add_store(ca, r);
+	add_orders(ca, r);
 	r->m.ready = clock_right && confirmed && store == STORE_OK && can_sign(ca);
 	for (uint32_t i = 0; i < r->m.warning_count; i++)
 		r->m.warnings[i] = bytes_of(r->warnings[i]);

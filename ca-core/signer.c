@@ -11,6 +11,8 @@
 #include "ca-core/publish.h"
 
 #define DRAIN_MS 10000
+#define JOIN_MS 3000        /* for all threads together */
+#define JOIN_LEAVING_MS 200 /* where it is known that some do not come */
 #define STORE_FOLDER "store"
 #define PUBLISHED_FOLDER "published"
 
@@ -141,12 +143,8 @@ static int start(struct signer *s, const struct pins *pins, struct error *err)
 		if (!s->front)
 			return -1;
 	}
-	const struct validator_events events = { .arg = s };
-	s->validator = signer_validator_new(s->role->validator, s->role->control, &events, err);
-	if (!s->validator)
-		return -1;
 	return signer_tokens_start(s, err) || signer_lanes_start(s, err) || signer_keeper_start(s, err) ||
-			       signer_admin_start(s, err)
+			       signer_orders_start(s, err) || signer_admin_start(s, err)
 		       ? -1
 		       : 0;
 }
@@ -184,12 +182,14 @@ static void leave_stuck(struct signer *s)
 
 static void stop(struct signer *s, bool started)
 {
+	s->join_until_ms = clock_monotonic_ms() + (atomic_load(&s->leaving) ? JOIN_LEAVING_MS : JOIN_MS);
 	signer_admin_stop(s);
+	signer_orders_stop(s);
 	bool ended = signer_lanes_stop(s);
 	ended = signer_tokens_stop(s) && ended;
 	signer_keeper_stop(s);
 	signer_validator_free(s->validator);
-	if (s->front)
+	if (s->front && ended)
 		drain(s);
 	if (started)
 		record_stop(s);
@@ -199,6 +199,7 @@ static void stop(struct signer *s, bool started)
 	if (s->store)
 		store_close(s->store); /* the last commits still answer on the channel, and count in ca */
 	ca_close(s->ca);
+	signer_orders_free(s);
 	if (s->front)
 		channel_free(s->front);
 }

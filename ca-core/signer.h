@@ -8,6 +8,7 @@
  *   signer_tokens.c  a thread for each token: cares for it, and makes what its keys sign by the clock
  *   signer_lists.c   which revocation lists are wanted, and by whom
  *   signer_keeper.c  what has to be done by the clock without a token
+ *   signer_orders.c  orders: the front's questions, what is due by the clock, the signing of those that are ready
  *   signer_validator.c  the channel to the validator, which is started again now and then
  */
 #ifndef CHANCERY_CA_SIGNER_H
@@ -57,7 +58,7 @@ struct lane {
 	struct queue *questions; /* NULL: the lane is not used */
 	_Atomic size_t load;     /* questions in it, those at work included */
 	pthread_t workers[SIGNER_WORKERS_MAX];
-	unsigned worker_count;
+	unsigned worker_count, wanted; /* the watch adds some for those that do not return */
 };
 
 /* Questions whose token is away. */
@@ -90,6 +91,16 @@ struct list_waiter {
 	struct ca_actor actor;
 };
 
+/* The thread that does what orders and deliveries have to do by the clock. */
+struct signer_orders {
+	bool made; /* lock and condition are there */
+	pthread_mutex_t lock; /* guards due and stopping */
+	pthread_cond_t changed;
+	bool due, stopping;
+	pthread_t thread;
+	bool runs;
+};
+
 struct signer {
 	const struct role *role;
 	struct store *store;
@@ -97,6 +108,7 @@ struct signer {
 	struct ca_sessions *sessions;
 	struct channel *front;
 	struct validator_link *validator;
+	struct signer_orders orders;
 
 	struct lane lanes[SIGNER_LANES_MAX]; /* the first needs no token; then by the place of theirs */
 	struct waiting waiting;
@@ -107,6 +119,8 @@ struct signer {
 	pthread_mutex_t lock;   /* for all that follows */
 	pthread_cond_t changed; /* by CLOCK_MONOTONIC */
 	bool stopping;
+	int64_t join_until_ms; /* CLOCK_MONOTONIC: how long an orderly stop waits for threads, all in all */
+	_Atomic bool leaving;  /* for a new process: a token's module cannot be helped otherwise */
 	struct tender tenders[CA_CONFIG_TOKENS_MAX];
 	bool head_wanted; /* every list has its head */
 	pthread_t keeper, admin;
@@ -138,8 +152,8 @@ uint64_t signer_lanes_length(struct signer *s);
 /* Waits, as a question would, until a token with the issuer's key can sign. For threads of which each serves one
  * person; when the time is over the caller finds out why. */
 void signer_wait_for_token(struct signer *s, const struct ca_issuer *issuer);
-/* pthread_join for at most 3 s. False: it has not ended. */
-bool signer_join(pthread_t thread);
+/* pthread_join, until the signer's join_until_ms at most. False: it has not ended. */
+bool signer_join(const struct signer *s, pthread_t thread);
 
 /* ---- signer_front.c ---- */
 /* One frame of the front: queued for a worker, or refused at once. */
@@ -173,6 +187,18 @@ int64_t signer_lists_next_ms(struct signer *s, const struct ca_token *token);
 /* ---- signer_keeper.c ---- */
 int signer_keeper_start(struct signer *s, struct error *err);
 void signer_keeper_stop(struct signer *s);
+
+/* ---- signer_orders.c ---- */
+#define SIGNER_ISSUE_ORDER 0xfffe /* a question of our own: the payload is the id of a claimed order */
+/* What a question gets: the answer's type with the payload in out, 0 where it comes later, or -1 with err. */
+typedef int signer_answerer(struct signer *s, const struct question *q, struct buf *out, struct error *err);
+signer_answerer *signer_orders_answerer(uint16_t type); /* NULL: it is not about orders */
+void signer_orders_issue(struct signer *s, struct question *q); /* owns it */
+void signer_orders_drop(struct signer *s, struct question *q);  /* the order is due again */
+int signer_orders_start(struct signer *s, struct error *err);
+/* The validator's channel is closed, and nothing is due any more. After it nobody tells of orders but the lanes. */
+void signer_orders_stop(struct signer *s);
+void signer_orders_free(struct signer *s); /* after the last who may tell */
 
 /* ---- signer_validator.c ---- */
 /* What the validator tells, on a thread of its own; what is told borrows until the call returns. Each may be NULL. */

@@ -35,16 +35,16 @@ static void add_general_name(const struct ca_name *name, struct buf *out)
 	}
 }
 
-static void add_subject_alt_name(const struct ca_tbs *in, struct buf *out)
+void ca_subject_alt_name_add(const struct ca_names *names, struct bytes subject, struct buf *out)
 {
 	static const uint8_t empty_name[] = { DER_SEQUENCE, 0 };
 	size_t extension = der_mark(out);
 	der_add_oid(out, ca_oid_subject_alt_name.content);
-	if (bytes_equal(in->subject, BYTES(empty_name, sizeof(empty_name))))
+	if (bytes_equal(subject, BYTES(empty_name, sizeof(empty_name))))
 		der_add_boolean_true(out);
 	size_t value = der_mark(out);
-	for (size_t i = 0; i < in->names->count; i++)
-		add_general_name(&in->names->items[i], out);
+	for (size_t i = 0; i < names->count; i++)
+		add_general_name(&names->items[i], out);
 	der_wrap(out, value, DER_SEQUENCE);
 	der_wrap(out, value, DER_OCTET_STRING);
 	der_wrap(out, extension, DER_SEQUENCE);
@@ -84,7 +84,7 @@ static void add_extensions(const struct ca_tbs *in, struct buf *out)
 	buf_add_bytes(out, buf_bytes(&p->no_rev_avail));
 	buf_add_bytes(out, buf_bytes(&p->ocsp_no_check));
 	if (in->names && in->names->count)
-		add_subject_alt_name(in, out);
+		ca_subject_alt_name_add(in->names, in->subject, out);
 	der_wrap(out, tagged, DER_SEQUENCE);
 	der_wrap(out, tagged, DER_CONTEXT_CONSTRUCTED(3));
 }

@@ -38,6 +38,10 @@ int ca_subject_text(struct bytes name, struct buf *out, struct error *err);
  * -1 where it is not of its type's form; then out may hold a part of it. */
 int ca_subject_value_utf8(int tag, struct bytes value, struct buf *out);
 
+/* Appends the subjectAltName Extension of at least one name; critical where the subject is empty.
+ * Source: RFC 5280 section 4.2.1.6. */
+void ca_subject_alt_name_add(const struct ca_names *names, struct bytes subject, struct buf *out);
+
 /* The keyIdentifier that a CA of this key gets: RFC 7093 section 2, method 1. */
 #define CA_KEY_ID_SIZE 20
 void ca_key_id(const struct ca_key *key, uint8_t id[CA_KEY_ID_SIZE]);

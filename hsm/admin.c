@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/ossl.h"
+#include "hsm/private.h"
 
 const char *hsm_admin_find_softhsm(void)
 {
@@ -48,6 +49,58 @@ int hsm_admin_make_softhsm(const char *directory, struct error *err)
 	return file_create(configuration, buf_bytes(&text), 0600, err);
 }
 
+/* ---- which token may be initialized ---- */
+
+#define TOKENS_MAX 256
+#define BAD_LABEL "the label of a token has 1 to %d octets and no blank at its end"
+
+static int check_label(const struct hsm_uri *name, struct error *err)
+{
+	size_t len = name->parts & HSM_URI_TOKEN ? strlen(name->token) : 0;
+	if (len == 0 || name->token[len - 1] == ' ')
+		return err_set(err, ERR_CONFIG, BAD_LABEL, HSM_LABEL_SIZE - 1);
+	return 0;
+}
+
+static bool fits(const struct hsm_uri *name, const struct hsm_token_info *info)
+{
+	return (!(name->parts & HSM_URI_MANUFACTURER) || strcmp(name->manufacturer, info->manufacturer) == 0) &&
+	       (!(name->parts & HSM_URI_SERIAL) || strcmp(name->serial, info->serial) == 0) &&
+	       (!(name->parts & HSM_URI_MODEL) || strcmp(name->model, info->model) == 0) &&
+	       (!(name->parts & HSM_URI_SLOT) || name->slot == info->slot);
+}
+
+static int choose(const struct hsm_token_info *all, size_t count, const struct hsm_uri *name,
+		  struct hsm_token_info *out, struct error *err)
+{
+	bool found = false;
+	for (size_t i = 0; i < count; i++) {
+		if (all[i].initialized && strcmp(all[i].label, name->token) == 0)
+			return err_set(err, ERR_CONFLICT, "the module has a token with the label %s already%s",
+				       name->token,
+				       all[i].pin_set
+					       ? ""
+					       : ", whose user PIN was never set: set it as its security officer, "
+						 "with the token's own tool");
+		if (!all[i].initialized && !found && fits(name, &all[i])) {
+			*out = all[i];
+			found = true;
+		}
+	}
+	return found ? 0 : err_set(err, ERR_NOT_FOUND, "the module has no uninitialized token left that fits");
+}
+
+int hsm_admin_find_uninitialized(const char *module_path, const struct hsm_uri *name, struct hsm_token_info *out,
+				 struct error *err)
+{
+	auto_free struct hsm_token_info *all = calloc(TOKENS_MAX, sizeof(*all));
+	if (!all)
+		return err_set(err, ERR_INTERNAL, "no memory for the list of tokens");
+	auto_hsm_module *module = check_label(name, err) ? NULL : hsm_module_open(module_path, err);
+	int count = module ? hsm_module_tokens(module, all, TOKENS_MAX, err) : -1;
+	return count < 0 ? -1 : choose(all, count < TOKENS_MAX ? (size_t)count : TOKENS_MAX, name, out, err);
+}
+
 /* ---- initialization, by libp11 ---- */
 
 static void free_context(PKCS11_CTX *context)
@@ -84,21 +137,15 @@ static int slots_load(struct slots *s, PKCS11_CTX *context, const char *module_p
 	return 0;
 }
 
-static PKCS11_SLOT *choose(const struct slots *s, const char *label, struct error *err)
+static PKCS11_SLOT *slot_of(const struct slots *s, unsigned long id, struct error *err)
 {
-	PKCS11_SLOT *fresh = NULL;
 	for (unsigned i = 0; i < s->count; i++) {
-		PKCS11_TOKEN *token = s->list[i].token;
-		if (token && token->initialized && token->label && strcmp(token->label, label) == 0) {
-			(void)err_set(err, ERR_CONFLICT, "the module has a token with the label %s already", label);
-			return NULL;
-		}
-		if (token && !token->initialized && !fresh)
-			fresh = &s->list[i];
+		const PKCS11_TOKEN *token = s->list[i].token;
+		if (token && !token->initialized && PKCS11_get_slotid_from_slot(&s->list[i]) == id)
+			return &s->list[i];
 	}
-	if (!fresh)
-		(void)err_set(err, ERR_NOT_FOUND, "the module has no uninitialized token left");
-	return fresh;
+	(void)err_set(err, ERR_CONFLICT, "the uninitialized token in slot %lu was there a moment ago and is gone", id);
+	return NULL;
 }
 
 static int initialize(PKCS11_SLOT *slot, const char *label, const char *so_pin, const char *pin, struct error *err)
@@ -126,15 +173,9 @@ static int check_pin(const struct secret *pin, const char *what, struct error *e
 	return 0;
 }
 
-int hsm_admin_init_token(const char *module_path, const char *label, const struct secret *so_pin,
-			 const struct secret *pin, struct error *err)
+static int init_slot(const char *module_path, unsigned long id, const char *label, const struct secret *so_pin,
+		     const struct secret *pin, struct error *err)
 {
-	size_t len = strlen(label);
-	if (len == 0 || len >= HSM_LABEL_SIZE || label[len - 1] == ' ')
-		return err_set(err, ERR_CONFIG, "the label of a token has 1 to %d octets and no blank at its end",
-			       HSM_LABEL_SIZE - 1);
-	if (check_pin(so_pin, "SO PIN", err) || check_pin(pin, "PIN", err))
-		return -1;
 	ERR_clear_error();
 	CLEANUP(p11_context_cleanup) PKCS11_CTX *context = PKCS11_CTX_new();
 	CLEANUP(slots_release) struct slots slots = { 0 };
@@ -142,10 +183,153 @@ int hsm_admin_init_token(const char *module_path, const char *label, const struc
 		return err_openssl(err, ERR_INTERNAL, "libp11 does not start");
 	if (slots_load(&slots, context, module_path, err))
 		return -1;
-	PKCS11_SLOT *slot = choose(&slots, label, err);
+	PKCS11_SLOT *slot = slot_of(&slots, id, err);
 	if (!slot ||
 	    initialize(slot, label, (const char *)secret_bytes(so_pin).data, (const char *)secret_bytes(pin).data, err))
 		return -1;
 	log_info("token initialized", KV("token", label));
 	return 0;
+}
+
+int hsm_admin_init_named(const char *module_path, const struct hsm_uri *name, const struct secret *so_pin,
+			 const struct secret *pin, struct error *err)
+{
+	struct hsm_token_info info;
+	if (check_label(name, err) || check_pin(so_pin, "SO PIN", err) || check_pin(pin, "PIN", err) ||
+	    hsm_admin_find_uninitialized(module_path, name, &info, err))
+		return -1;
+	return init_slot(module_path, info.slot, name->token, so_pin, pin, err);
+}
+
+int hsm_admin_init_token(const char *module_path, const char *label, const struct secret *so_pin,
+			 const struct secret *pin, struct error *err)
+{
+	struct hsm_uri name = { .parts = HSM_URI_TOKEN };
+	if (strlen(label) >= sizeof(name.token))
+		return err_set(err, ERR_CONFIG, BAD_LABEL, HSM_LABEL_SIZE - 1);
+	(void)snprintf(name.token, sizeof(name.token), "%s", label);
+	return hsm_admin_init_named(module_path, &name, so_pin, pin, err);
+}
+
+/* ---- PINs, by the module's own calls: libp11 says neither what was refused nor whether it was tried ---- */
+
+struct session {
+	struct hsm_module *module;
+	struct hsm_token *token; /* not logged in */
+};
+
+static void session_end(struct session *s)
+{
+	hsm_token_close(s->token);
+	hsm_module_close(s->module);
+}
+
+static int session_begin(struct session *s, const char *module_path, const char *uri, struct hsm_token_info *info,
+			 struct error *err)
+{
+	s->module = hsm_module_open(module_path, err);
+	s->token = s->module ? hsm_token_open(s->module, uri, NULL, 1, err) : NULL;
+	if (!s->token)
+		return -1;
+	auto_free struct hsm_token_info *all = calloc(TOKENS_MAX, sizeof(*all));
+	int count = all ? hsm_module_tokens(s->module, all, TOKENS_MAX, err)
+			: err_set(err, ERR_INTERNAL, "no memory for the list of tokens");
+	for (int i = 0; i < count && i < TOKENS_MAX; i++) {
+		if (all[i].slot == s->token->slot) {
+			*info = all[i];
+			return 0;
+		}
+	}
+	return count < 0 ? -1 : err_set(err, ERR_TOKEN_UNAVAILABLE, "there is no such token any more");
+}
+
+int hsm_admin_token_info(const char *module_path, const char *uri, struct hsm_token_info *out, struct error *err)
+{
+	CLEANUP(session_end) struct session s = { 0 };
+	return session_begin(&s, module_path, uri, out, err);
+}
+
+/* Locked, or one try from it: a PIN that may be wrong is not tried. */
+static int check_tries(const struct hsm_token_info *info, struct error *err)
+{
+	if (!info->pin_locked && !info->pin_final_try)
+		return 0;
+	return err_set(err, ERR_PIN_REFUSED, "the PIN of token %s %s", info->label,
+		       info->pin_locked
+			       ? "is locked"
+			       : "has one try left before it locks, and is not tried; log in once by hand with "
+				 "the right one");
+}
+
+/* The module's call and what it answered. */
+static CK_RV set_pin(struct hsm_token *t, struct bytes pin, struct bytes new_pin)
+{
+	CK_UTF8CHAR_PTR old_data = (CK_UTF8CHAR_PTR)(uintptr_t)pin.data;
+	CK_UTF8CHAR_PTR new_data = (CK_UTF8CHAR_PTR)(uintptr_t)new_pin.data;
+	CK_RV rv = p11_call(t->fn, C_SetPIN, t->anchor, old_data, pin.len, new_data, new_pin.len);
+	if (rv != CKR_USER_NOT_LOGGED_IN)
+		return rv;
+	/* PKCS#11 v2.40 section 5.6 lets it happen without login, and then that is its one attempt. */
+	rv = p11_call(t->fn, C_Login, t->anchor, CKU_USER, old_data, pin.len);
+	return rv == CKR_OK ? p11_call(t->fn, C_SetPIN, t->anchor, old_data, pin.len, new_data, new_pin.len) : rv;
+}
+
+int hsm_token_change_pin(struct hsm_token *t, const struct secret *pin, const struct secret *new_pin,
+			 enum hsm_pin_outcome *outcome, struct error *err)
+{
+	hsm_token_lock(t);
+	CK_RV rv = set_pin(t, secret_bytes(pin), secret_bytes(new_pin));
+	hsm_token_unlock(t);
+	enum hsm_ckr_class class = hsm_ckr_class(rv);
+	bool refused = class == HSM_CKR_PIN || class == HSM_CKR_ARGUMENT || class == HSM_CKR_LOGIN;
+	*outcome = class == HSM_CKR_OK ? HSM_PIN_CHANGED : refused ? HSM_PIN_UNCHANGED : HSM_PIN_UNKNOWN;
+	if (rv == CKR_OK)
+		return 0;
+	(void)hsm_ckr_error(err, "C_SetPIN", rv);
+	if (rv == CKR_PIN_LEN_RANGE || rv == CKR_PIN_INVALID)
+		return err_wrap(err, ERR_CONFIG, "token %s does not take the new PIN (%s); its PIN is as before",
+				hsm_token_label(t), hsm_ckr_name(rv));
+	if (class == HSM_CKR_PIN)
+		return err_wrap(err, ERR_PIN_REFUSED, "token %s refused the present PIN (%s); it was tried once",
+				hsm_token_label(t), hsm_ckr_name(rv));
+	return err_wrap(err, ERR_TOKEN_UNAVAILABLE, "token %s does not change its PIN: %s", hsm_token_label(t),
+			hsm_ckr_name(rv));
+}
+
+int hsm_admin_change_pin(const char *module_path, const char *uri, const struct secret *pin,
+			 const struct secret *new_pin, enum hsm_pin_outcome *outcome, struct error *err)
+{
+	struct hsm_token_info info;
+	CLEANUP(session_end) struct session s = { 0 };
+	*outcome = HSM_PIN_UNCHANGED;
+	if (session_begin(&s, module_path, uri, &info, err) || check_tries(&info, err))
+		return -1;
+	return hsm_token_change_pin(s.token, pin, new_pin, outcome, err);
+}
+
+int hsm_token_try_pin(struct hsm_token *t, const struct secret *pin, bool *accepted, struct error *err)
+{
+	struct bytes b = secret_bytes(pin);
+	hsm_token_lock(t);
+	CK_RV rv = p11_call(t->fn, C_Login, t->anchor, CKU_USER, (CK_UTF8CHAR_PTR)(uintptr_t)b.data, b.len);
+	hsm_token_unlock(t);
+	*accepted = rv == CKR_OK;
+	/* A locked or expired PIN may be the right one. */
+	if (rv == CKR_OK || rv == CKR_PIN_INCORRECT || rv == CKR_PIN_INVALID || rv == CKR_PIN_LEN_RANGE)
+		return 0;
+	(void)hsm_ckr_error(err, "C_Login", rv);
+	enum err_code code = hsm_ckr_class(rv) == HSM_CKR_PIN ? ERR_PIN_REFUSED : ERR_TOKEN_UNAVAILABLE;
+	return err_wrap(err, code, "token %s does not say whether the PIN is right: %s", hsm_token_label(t),
+			hsm_ckr_name(rv));
+}
+
+int hsm_admin_try_pin(const char *module_path, const char *uri, const struct secret *pin, bool *accepted,
+		      struct error *err)
+{
+	struct hsm_token_info info;
+	CLEANUP(session_end) struct session s = { 0 };
+	*accepted = false;
+	if (session_begin(&s, module_path, uri, &info, err) || check_tries(&info, err))
+		return -1;
+	return hsm_token_try_pin(s.token, pin, accepted, err);
 }

@@ -101,21 +101,26 @@ static int generate(struct generation *g, struct error *err)
 			hsm_token_label(g->token), hsm_key_type_name(g->type), hsm_ckr_name(rv));
 }
 
+static const char *flag_text(int value)
+{
+	return value < 0 ? "unsaid" : value ? "true" : "false";
+}
+
+/* All that is otherwise, so that who chooses a token sees the whole of it. */
 static int check_attributes(const struct generation *g, struct error *err)
 {
+	auto_buf others = BUF_INIT;
 	for (size_t i = 0; i < RULES; i++) {
 		int value = hsm_object_flag(g->token, g->private_object, rules[i].type);
 		if (value == rules[i].value || (value < 0 && rules[i].silence))
 			continue;
-		return err_set(err, ERR_TOKEN_UNAVAILABLE,
-			       "token %s made a key with %s %s instead of %s; the key was destroyed",
-			       hsm_token_label(g->token), rules[i].name,
-			       value < 0 ? "unsaid"
-			       : value   ? "true"
-					 : "false",
-			       rules[i].value ? "true" : "false");
+		buf_printf(&others, "%s%s %s instead of %s", others.len ? ", " : "", rules[i].name, flag_text(value),
+			   flag_text(rules[i].value));
 	}
-	return 0;
+	if (others.len == 0 && !others.failed)
+		return 0;
+	return err_set(err, ERR_TOKEN_UNAVAILABLE, "token %s made a key with %s; the key was destroyed",
+		       hsm_token_label(g->token), buf_text(&others));
 }
 
 /* One signature, verified with the public half as the token told it. */

@@ -18,6 +18,10 @@ _chancery() {
 		mapfile -t COMPREPLY < <(compgen -W 'p256 p384 p521 rsa2048 rsa3072 rsa4096 ed25519' -- "$current")
 		return
 		;;
+	--pin | --so-pin | --new-pin)
+		mapfile -t COMPREPLY < <(compgen -W 'file: credential: fd: prompt' -- "$current")
+		return
+		;;
 	--reason)
 		mapfile -t COMPREPLY < <(compgen -W 'unspecified keyCompromise affiliationChanged superseded
 			cessationOfOperation privilegeWithdrawn' -- "$current")
@@ -33,7 +37,7 @@ _chancery() {
 			skip=0
 		elif [[ $word == --state || $word == --server || $word == --ca || $word == --cert || $word == --key ]]; then
 			skip=1
-		elif [[ $word != -* && ${#path[@]} -lt 2 ]]; then
+		elif [[ $word != -* && ${#path[@]} -lt 3 ]]; then
 			path+=("$word")
 		fi
 	done

@@ -1,8 +1,6 @@
 /* chancery init: a state directory with everything that a CA needs. Can be run again at any time. */
-#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -12,12 +10,13 @@
 #include "hsm/admin.h"
 #include "store/record.h"
 #include "tools/chanceryd_listen.h"
+#include "tools/child.h"
 #include "tools/cmd.h"
 #include "tools/complete.h"
+#include "tools/pin.h"
 
 #define SOFTHSM_FOLDER "token"
 #define SOFTHSM_CONF "token/softhsm2.conf"
-#define PIN_OCTETS 16
 #define ADMIN "admin"
 #define HOSTS_MAX 64
 
@@ -50,13 +49,8 @@ static int make_pin(const char *path, struct error *err)
 {
 	if (file_exists(path))
 		return 0;
-	auto_secret *pin = secret_random(PIN_OCTETS, err);
-	if (!pin)
-		return -1;
-	auto_secret_buf line = BUF_INIT;
-	buf_add_bytes(&line, secret_bytes(pin));
-	buf_u8(&line, '\n');
-	return file_create(path, buf_bytes(&line), 0600, err);
+	auto_secret *pin = pin_draw(PIN_ANY_LENGTH, err);
+	return pin ? pin_write(path, pin, err) : -1;
 }
 
 static void addresses_of(unsigned port, bool everywhere, struct buf texts[2])
@@ -121,46 +115,23 @@ static int init_token(const struct init *init, const char *label, struct error *
 	buf_printf(&so_reference, "file:token/%s.so-pin", label);
 	auto_secret *pin = secret_get(buf_text(&pin_reference), "the PIN", err);
 	auto_secret *so_pin = pin ? secret_get(buf_text(&so_reference), "the SO PIN", err) : NULL;
+	struct error refused = ERR_INIT;
 	if (!so_pin)
 		return -1;
-	if (hsm_admin_init_token(init->module, label, so_pin, pin, err) == 0)
-		return 0;
-	return err->code == ERR_CONFLICT ? 0 : -1; /* of an earlier run */
+	if (hsm_admin_init_token(init->module, label, so_pin, pin, &refused) == 0 || refused.code == ERR_CONFLICT)
+		return 0; /* now, or by an earlier run */
+	*err = refused;
+	return -1;
 }
 
-/* In a process of its own: libp11 initializes and finalizes the module behind our back. */
-static int init_tokens(const struct init *init, struct error *err)
+/* In a process of its own. */
+static int init_tokens(void *argument, struct buf *answer, struct error *err)
 {
-	int ends[2];
-	if (pipe(ends))
-		return err_errno(err, ERR_IO, "no pipe");
-	pid_t child = fork();
-	if (child == 0) {
-		struct error failure = ERR_INIT;
-		if (init->softhsm && setenv("SOFTHSM2_CONF", SOFTHSM_CONF, 1))
-			(void)err_errno(&failure, ERR_IO, "cannot set SOFTHSM2_CONF");
-		else if (init_token(init, "root", &failure) == 0)
-			(void)init_token(init, "issuing", &failure);
-		if (failure.code == ERR_CONFLICT)
-			failure = ERR_INIT;
-		ssize_t written = write(ends[1], &failure, sizeof(failure));
-		_exit(written == (ssize_t)sizeof(failure) ? 0 : 1);
-	}
-	(void)close(ends[1]);
-	struct error failure = ERR_INIT;
-	bool told = child > 0 && read(ends[0], &failure, sizeof(failure)) == (ssize_t)sizeof(failure);
-	(void)close(ends[0]);
-	int status = 0;
-	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
-		;
-	if (!told)
-		return err_set(err, ERR_TOKEN_UNAVAILABLE, "initializing the tokens ended in the module %s",
-			       init->module);
-	if (failure.code != ERR_NONE) {
-		*err = failure;
-		return -1;
-	}
-	return 0;
+	const struct init *init = argument;
+	(void)answer;
+	if (init->softhsm && setenv("SOFTHSM2_CONF", SOFTHSM_CONF, 1))
+		return err_errno(err, ERR_IO, "cannot set SOFTHSM2_CONF");
+	return init_token(init, "root", err) || init_token(init, "issuing", err) ? -1 : 0;
 }
 
 /* ---- the CA itself ---- */
@@ -288,7 +259,7 @@ static bool is_finished(void)
 	return file_exists(STATE_CONFIG) && file_exists("trust/root.pem") && file_exists("admin/cert.pem");
 }
 
-static int make_all(const struct init *init, struct error *err)
+static int make_all(struct init *init, struct error *err)
 {
 	static const char *const pins[] = { "token/root.pin", "token/root.so-pin", "token/issuing.pin",
 					    "token/issuing.so-pin" };
@@ -299,7 +270,7 @@ static int make_all(const struct init *init, struct error *err)
 	for (size_t i = 0; i < sizeof(pins) / sizeof(pins[0]); i++)
 		if (make_pin(pins[i], err))
 			return -1;
-	if (init_tokens(init, err)) {
+	if (child_run(init_tokens, init, NULL, err)) {
 		/* Nothing is founded on it yet: another module may be named. */
 		if (new)
 			(void)unlink(STATE_CONFIG);
@@ -344,7 +315,7 @@ static int enter(const struct invocation *in, struct error *err)
 	return state_enter(&in->common, err);
 }
 
-static int make(const struct init *init, struct error *err)
+static int make(struct init *init, struct error *err)
 {
 	auto_fd lock = listen_lock(err);
 	return lock < 0 ? -1 : make_all(init, err);

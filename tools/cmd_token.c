@@ -3,15 +3,15 @@
 #include <string.h>
 
 #include "base/secret.h"
-#include "hsm/admin.h"
 #include "hsm/key.h"
 #include "tools/admin.h"
-#include "tools/cmd.h"
+#include "tools/cmd_token.h"
 
 #define TOKENS_MAX 64
 
-/* Modules of the configuration find their tokens from the state directory. */
-static struct ca_config *enter(struct invocation *in)
+/* ---- what the commands share ---- */
+
+struct ca_config *token_enter(struct invocation *in)
 {
 	auto_ca_config *config = state_config(&in->common, &in->error);
 	if (!config || state_enter(&in->common, &in->error))
@@ -19,9 +19,24 @@ static struct ca_config *enter(struct invocation *in)
 	return TAKE(config);
 }
 
+const struct ca_config_token *token_named(const struct ca_config *config, const char *name, struct error *err)
+{
+	const struct ca_config_token *token = ca_config_token(config, name);
+	if (!token)
+		(void)err_set(err, ERR_NOT_FOUND, "the configuration has no token \"%s\"", name);
+	else if (!token->pin[0])
+		(void)err_set(err, ERR_CONFIG, "the section of token %s names no PIN: give it the option `pin`", name);
+	return token && token->pin[0] ? token : NULL;
+}
+
 static int use_softhsm_conf(const char *path, struct error *err)
 {
 	return path[0] && setenv("SOFTHSM2_CONF", path, 1) ? err_errno(err, ERR_IO, "cannot set SOFTHSM2_CONF") : 0;
+}
+
+int token_become_user(const struct ca_config *config, const struct ca_config_token *token, struct error *err)
+{
+	return state_become_signer(config, err) || use_softhsm_conf(token->softhsm_conf, err) ? -1 : 0;
 }
 
 /* ---- list ---- */
@@ -58,7 +73,7 @@ static int list_all(struct invocation *in, const char *module, json_t *rows)
 {
 	if (module)
 		return list_module(module, "", rows, &in->error);
-	auto_ca_config *config = enter(in);
+	auto_ca_config *config = token_enter(in);
 	if (!config)
 		return -1;
 	for (size_t i = 0; i < config->token_count; i++)
@@ -112,7 +127,7 @@ static int make_key(struct invocation *in, const struct ca_config *whole, const 
 	struct error *err = &in->error;
 	/* The PIN's file is whose who started the server; the token's are its user's, and a new key's must be. */
 	auto_secret *pin = secret_get(config->pin, config->name, err);
-	if (!pin || state_become_signer(whole, err) || use_softhsm_conf(config->softhsm_conf, err))
+	if (!pin || token_become_user(whole, config, err))
 		return -1;
 	auto_hsm_module *module = hsm_module_open(config->module, err);
 	if (!module)
@@ -145,15 +160,11 @@ static int run_keygen(struct invocation *in)
 		return refuse_usage(in, "--label is needed");
 	if (hsm_key_type_parse(type_name, &type, &in->error))
 		return refuse(in);
-	auto_ca_config *config = enter(in);
+	auto_ca_config *config = token_enter(in);
 	if (!config)
 		return refuse(in);
-	const struct ca_config_token *token = ca_config_token(config, in->operands[0]);
-	if (!token) {
-		(void)err_set(&in->error, ERR_NOT_FOUND, "the configuration has no token \"%s\"", in->operands[0]);
-		return refuse(in);
-	}
-	return make_key(in, config, token, type, label) ? refuse(in) : 0;
+	const struct ca_config_token *token = token_named(config, in->operands[0], &in->error);
+	return !token || make_key(in, config, token, type, label) ? refuse(in) : 0;
 }
 
 /* ---- status ---- */
@@ -170,19 +181,22 @@ static int run_status(struct invocation *in)
 	    message_health_read(buf_bytes(&answer), health, &in->error))
 		return refuse(in);
 	json_t *rows = json_array();
-	auto_table table = TABLE_INIT(3);
-	const char *const heading[] = { "TOKEN", "STATE", "SIGNATURES" };
+	auto_table table = TABLE_INIT(4);
+	const char *const heading[] = { "TOKEN", "STATE", "SIGNATURES", "WHY" };
 	bool all_up = true;
 	table_add(&table, heading);
 	for (uint32_t i = 0; i < health->token_count; i++) {
-		auto_buf name = BUF_INIT, state = BUF_INIT, count = BUF_INIT;
+		auto_buf name = BUF_INIT, state = BUF_INIT, count = BUF_INIT, why = BUF_INIT;
 		buf_add_bytes(&name, health->tokens[i].name);
 		buf_add_bytes(&state, health->tokens[i].state);
 		buf_printf(&count, "%llu", (unsigned long long)health->tokens[i].signatures);
-		const char *const cells[] = { buf_text(&name), buf_text(&state), buf_text(&count) };
+		buf_add_bytes(&why, health->tokens[i].why);
+		const char *const cells[] = { buf_text(&name), buf_text(&state), buf_text(&count), buf_text(&why) };
 		table_add(&table, cells);
-		(void)json_array_append_new(rows, json_pack("{s:s, s:s, s:I}", "name", cells[0], "state", cells[1],
-							    "signatures", (json_int_t)health->tokens[i].signatures));
+		(void)json_array_append_new(rows,
+					    json_pack("{s:s, s:s, s:s, s:I, s:I}", "name", cells[0], "state", cells[1],
+						      "why", cells[3], "seconds", (json_int_t)health->tokens[i].since_s,
+						      "signatures", (json_int_t)health->tokens[i].signatures));
 		all_up = all_up && (strcmp(cells[1], "up") == 0 || strcmp(cells[1], "offline") == 0);
 	}
 	if (in->common.json)
@@ -193,13 +207,25 @@ static int run_status(struct invocation *in)
 	return all_up ? 0 : err_class(ERR_TOKEN_UNAVAILABLE)->exit_status;
 }
 
+/* In the order in which a new token meets them. */
+static const struct command pin_commands[] = {
+	{ "change", "TOKEN", "Give a token another user PIN", token_pin_change_detail, NULL, token_pin_change },
+	{ "retry", "TOKEN", "Let the running server try the PIN again", token_pin_retry_detail, NULL, token_pin_retry },
+	{ NULL, NULL, NULL, NULL, NULL, NULL },
+};
 static const struct command commands[] = {
 	{ "list", "", "List the tokens of the configured modules, or of --module", NULL, NULL, run_list },
+	{ "probe", "[TOKEN]", "Try out what a token can do for Chancery", token_probe_detail, NULL, token_probe },
+	{ "init", "[TOKEN]", "Initialize a token: its label, its PIN, its SO PIN", token_init_detail, NULL,
+	  token_init },
 	{ "keygen", "TOKEN", "Make a key pair in a token of the configuration",
 	  "The key cannot leave the token. Prints its RFC 7512 URI. A running server finds it at its next start.\n",
 	  NULL, run_keygen },
+	{ "csr", "TOKEN", "Make a PKCS#10 request that a token's key signs", token_csr_detail, NULL, token_csr },
 	{ "status", "", "How the running server's tokens are; exit status 3 where one is not up", NULL, NULL,
 	  run_status },
+	{ "pin", "", "The user PIN: change, retry", NULL, pin_commands, NULL },
 	{ NULL, NULL, NULL, NULL, NULL, NULL },
 };
-const struct command cmd_token = { "token", "", "PKCS#11 tokens: list, keygen, status", NULL, commands, NULL };
+const struct command cmd_token = { "token", "",       "PKCS#11 tokens: list, probe, init, keygen, csr, status, pin",
+				   NULL,    commands, NULL };

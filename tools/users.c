@@ -72,10 +72,15 @@ void user_for_role(const char *name, const char *state, struct user *user, char 
 	}
 }
 
+static bool ends_in(const char *name, const char *end)
+{
+	size_t length = strlen(name), wanted = strlen(end);
+	return length >= wanted && strcmp(name + length - wanted, end) == 0;
+}
+
 static bool is_pin(const char *name)
 {
-	size_t length = strlen(name);
-	return length >= 3 && strcmp(name + length - 3, "pin") == 0;
+	return ends_in(name, "pin") || ends_in(name, "pin.new");
 }
 
 static int give_fd(const struct user *user, int fd, const char *name, unsigned depth, struct error *err);

@@ -28,8 +28,8 @@ void user_for_role(const char *name, const char *state, struct user *user, char 
 int user_become(const struct user *user, struct error *err);
 
 /* Gives path, and all below it, to the user. Symbolic links are not followed; what another
- * user has put there by a hard link is left alone. Files that end in "pin" stay whose they are: PINs are
- * for the supervisor. Nothing where user is not set. ERR_IO. */
+ * user has put there by a hard link is left alone. Files that end in "pin" or "pin.new" stay whose they
+ * are: PINs are for the supervisor. Nothing where user is not set. ERR_IO. */
 int user_give(const struct user *user, const char *path, struct error *err);
 
 #endif

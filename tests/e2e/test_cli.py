@@ -17,7 +17,7 @@ from support.server import CA, serial_in
 COMMANDS = """init|issue|submit|renew|cert list|cert show|cert revoke|cert hold|cert unhold|cert export|identity add
 |identity list|identity show|identity renew|identity remove|identity recover|apitoken add|apitoken list|apitoken remove
 |crl show|crl now|audit export|audit verify|store check|store backup|store restore|config check|config show|token list
-|token keygen|token status""".replace("\n", "").split("|")
+|token probe|token init|token keygen|token csr|token status|token pin change""".replace("\n", "").split("|")
 
 
 def setup(env):
@@ -206,6 +206,16 @@ def every_command_answers_in_json(ca):
     said("token", "list")
     said("token", "status")
     said("token", "keygen", "issuing", "--label", "json-key")
+    made = said("token", "csr", "issuing", "--label", "json-key", "--subject", "/CN=x")
+    contains(made["request"], "BEGIN CERTIFICATE REQUEST", "token csr")
+    expect(said("token", "probe", "issuing", "--read-only")["rows"], "token probe")
+    equal(said("token", "pin", "change", "root")["token"], "root", "token pin change")
+    folder = ca.env.folder("json-softhsm")
+    with open(os.path.join(folder, "conf"), "w", encoding="ascii") as file:
+        file.write(f"directories.tokendir = {folder}\n")
+    made = said("token", "init", "--module", said("token", "list")["tokens"][0]["module"], "--label", "json", "--pin",
+                f"file:{folder}/pin", environment={"SOFTHSM2_CONF": f"{folder}/conf"})
+    expect(made["pinMade"] and made["soPinMade"], f"token init: {made}")
     equal(set(COMMANDS) - done, {"store restore"}, "commands without JSON tried")
     refusal = ca.cli("cert", "show", "ab" * 18, "--json", status=1)
     contains(json.dumps(json.loads(refusal.stdout)), "not-found", "a refusal as JSON")

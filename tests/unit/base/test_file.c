@@ -161,6 +161,19 @@ static void creating_refuses_what_exists(void)
 	CHECK_INT(entries(unit_folder()), 2);
 }
 
+static void renaming_goes_over_what_is_there_and_says_what_is_not(void)
+{
+	struct error err = ERR_INIT;
+	auto_buf content = BUF_INIT;
+	write_file(unit_path("old"), "old", 0600);
+	write_file(unit_path("new"), "new", 0600);
+	CHECK_OK(file_rename(unit_path("new"), unit_path("old"), &err) == 0, &err);
+	CHECK_OK(file_read(unit_path("old"), 100, &content, &err) == 0, &err);
+	CHECK_TEXT(buf_text(&content), "new");
+	CHECK(!file_exists(unit_path("new")));
+	CHECK_FAILS(file_rename(unit_path("new"), unit_path("old"), &err) == -1, &err, ERR_IO);
+}
+
 static void folders_are_made_with_those_above_them(void)
 {
 	struct error err = ERR_INIT;
@@ -200,6 +213,7 @@ SUITE(file)
 	TEST(failed_replacement_leaves_the_old_file_and_nothing_else);
 	TEST(reader_sees_the_old_content_or_the_new_never_a_part);
 	TEST(creating_refuses_what_exists);
+	TEST(renaming_goes_over_what_is_there_and_says_what_is_not);
 	TEST(folders_are_made_with_those_above_them);
 	TEST(existence_is_that_of_the_name);
 	TEST(joining_puts_one_slash_between);

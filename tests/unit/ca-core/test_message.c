@@ -37,7 +37,9 @@ static void issuing_reads_back_and_refuses_every_truncation(void)
 {
 	ROUND_TRIP(issue, .session = 9, .profile = TEXT("server-dv"), .days = 30, .common_name = TEXT("a.test"),
 		   .name_count = 2, .names = { TEXT("dns:a.test"), TEXT("ip:192.0.2.1") }, .spki = TEXT("spki"),
-		   .csr_hash = { 1, 2, 3 }, .idempotency_key = TEXT("once"), .deadline_ms = -5, .dry_run = true);
+		   .csr_hash = { 1, 2, 3 }, .asked_subject = TEXT("O=Example"), .not_copied_count = 1,
+		   .not_copied = { TEXT("subject O=Example") }, .idempotency_key = TEXT("once"), .deadline_ms = -5,
+		   .dry_run = true);
 	ROUND_TRIP(issued, .issuer = TEXT("issuing-1"), .serial = TEXT("\x01\x02"), .certificate = TEXT("der"),
 		   .again = true);
 	ROUND_TRIP(front_certificate, .spki = TEXT("spki"));

@@ -80,12 +80,17 @@ struct hsm_key *fixture_key(struct fixture *f, enum hsm_key_type type)
 	return k;
 }
 
-void fixture_bend(struct hsm_module *m, struct hsm_token *t)
+void fixture_bend_module(struct hsm_module *m)
 {
 	if (m->fn != &bent.list)
 		bent.real = m->fn;
 	bent.list = *bent.real;
 	m->fn = &bent.list;
+}
+
+void fixture_bend(struct hsm_module *m, struct hsm_token *t)
+{
+	fixture_bend_module(m);
 	t->fn = &bent.list;
 	t->pool.fn = &bent.list;
 }

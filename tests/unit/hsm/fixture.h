@@ -35,6 +35,8 @@ struct bent {
 	CK_FUNCTION_LIST_PTR real;
 };
 extern struct bent bent;
+/* From here on the module, with no token of it open, calls bent.list, which begins as a copy of its own. */
+void fixture_bend_module(struct hsm_module *m);
 /* From here on module and token call bent.list, which begins as a copy of the module's. */
 void fixture_bend(struct hsm_module *m, struct hsm_token *t);
 

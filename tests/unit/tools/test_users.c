@@ -45,12 +45,14 @@ static void gives_a_folder_whole_but_no_pin_and_nothing_behind_a_link(void)
 	auto_free char *outside = file_join(unit_folder(), "outside"), *folder = file_join(unit_folder(), "token");
 	auto_free char *inner = file_join(folder, "tokens"), *object = file_join(inner, "a.object");
 	auto_free char *pin = file_join(folder, "issuing.pin"), *so_pin = file_join(folder, "issuing.so-pin");
+	auto_free char *new_pin = file_join(folder, "issuing.pin.new");
 	auto_free char *symbolic = file_join(folder, "symbolic"), *hard = file_join(folder, "hard");
 	CHECK_OK(file_create(outside, bytes_of("precious"), 0600, &err) == 0, &err);
 	CHECK_OK(file_make_dir(inner, 0700, &err) == 0, &err);
 	CHECK_OK(file_create(object, bytes_of("x"), 0600, &err) == 0, &err);
 	CHECK_OK(file_create(pin, bytes_of("1234"), 0600, &err) == 0, &err);
 	CHECK_OK(file_create(so_pin, bytes_of("1234"), 0600, &err) == 0, &err);
+	CHECK_OK(file_create(new_pin, bytes_of("1234"), 0600, &err) == 0, &err);
 	REQUIRE(symlink(outside, symbolic) == 0);
 	REQUIRE(link(outside, hard) == 0);
 	if (geteuid() != 0) {
@@ -63,6 +65,7 @@ static void gives_a_folder_whole_but_no_pin_and_nothing_behind_a_link(void)
 	CHECK_INT(owner_of(object), somebody.uid);
 	CHECK_INT(owner_of(pin), 0);
 	CHECK_INT(owner_of(so_pin), 0);
+	CHECK_INT(owner_of(new_pin), 0);
 	CHECK_INT(owner_of(outside), 0);
 }
 
