@@ -8,7 +8,7 @@
 #include "tests/unit/ca-core/order_fixture.h"
 
 struct outbox {
-	size_t mails, webhooks, dead;
+	size_t mails, webhooks, dead, issued;
 	char last_event[64], last_to[128];
 };
 
@@ -21,6 +21,7 @@ static int visit(void *arg, const struct store_row *row, struct error *err)
 	box->mails += d.kind == DELIVERY_MAIL;
 	box->webhooks += d.kind == DELIVERY_WEBHOOK;
 	box->dead += d.due_ms == 0;
+	box->issued += bytes_are(d.subject, "order.issued");
 	if (d.kind == DELIVERY_WEBHOOK)
 		(void)snprintf(box->last_event, sizeof(box->last_event), "%.*s", (int)d.subject.len,
 			       (const char *)d.subject.data);
@@ -73,7 +74,7 @@ static void each_state_is_told_to_contacts_and_to_the_webhook(void)
 	order_run(&o);
 	box = look_at_outbox(&o);
 	CHECK_INT(box.webhooks, 2); /* ready and issuing pass by themselves */
-	CHECK_TEXT(box.last_event, "order.issued");
+	CHECK_INT(box.issued, 1);
 	send_all(&o);
 	answer_deliveries(&o, true, false);
 	box = look_at_outbox(&o);
