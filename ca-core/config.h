@@ -106,7 +106,7 @@ struct ca_config_zone {
 	bool public_;              /* default true: names must be in the public DNS, never below a non-public suffix */
 	struct ca_config_network *connect_networks; /* what validation may connect to besides public addresses */
 	size_t connect_network_count;
-	struct ca_texts connect_ports; /* default: 80 */
+	struct ca_texts connect_ports; /* default: 80; the first one is asked where 80 is none of them */
 	bool caa_given;
 	enum ca_caa caa;      /* in place of the profile's */
 	struct ca_texts mail; /* addresses besides the five of BR 3.2.2.4.4 */
@@ -162,6 +162,9 @@ const struct ca_profile *ca_config_profile_for_request(const struct ca_config *c
 
 /* The zone of a name ("dns:...", "ip:..."): the longest suffix, or the longest network; NULL: none, the defaults. */
 const struct ca_config_zone *ca_config_zone_of(const struct ca_config *c, struct bytes name);
+/* The port of the method http's first request: 80, or where the zone's connect-ports lack it the first of those. zone may
+ * be NULL. */
+uint16_t ca_config_http_port(const struct ca_config_zone *zone);
 
 /* Whether one grant of `identity` covers each name and the common name under this profile.
  * 0, or ERR_NAME_NOT_ALLOWED naming the first that none covers and what would be. */

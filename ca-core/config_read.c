@@ -205,96 +205,88 @@ __attribute__((format(printf, 2, 0))) static void on_error(cfg_t *cfg, const cha
 #define FLAG(name) CFG_BOOL(name, cfg_false, CFGF_NODEFAULT)
 #define TITLED (CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES)
 
-static cfg_t *new_grammar(void)
-{
-	cfg_opt_t process[] = { TEXT("node"),
-				TEXT("signer-user"),
-				TEXT("front-user"),
-				TEXT("validator-user"),
-				NUMBER("workers"),
-				NUMBER("signing-wait-seconds"),
-				NUMBER("signing-queue"),
-				TEXT("log-format"),
-				TEXT("log-level"),
-				CFG_END() };
-	cfg_opt_t listeners[] = { TEXTS("https"), TEXTS("http"),         TEXTS("names"),
-				  TEXT("url"),    NUMBER("connections"), NUMBER("request-seconds"),
-				  CFG_END() };
-	cfg_opt_t token[] = { TEXT("module"),
-			      TEXT("softhsm-conf"),
-			      TEXT("uri"),
-			      TEXT("pin"),
-			      NUMBER("sessions"),
-			      FLAG("online"),
-			      NUMBER("keep-alive-seconds"),
-			      NUMBER("call-seconds"),
-			      CFG_END() };
-	cfg_opt_t issuer[] = { TEXT("token"),       TEXTS("alternatives"),       TEXT("key"), TEXT("parent"),
-			       NUMBER("crl-hours"), NUMBER("crl-overlap-hours"), CFG_END() };
-	cfg_opt_t profile[] = { TEXT("kind"),
-				TEXT("validation"),
-				TEXT("issuer"),
-				NUMBER("days"),
-				NUMBER("days-max"),
-				NUMBER("backdate-seconds"),
-				FLAG("key-encipherment"),
-				FLAG("common-name"),
-				FLAG("wildcards"),
-				FLAG("addresses"),
-				FLAG("underscores"),
-				FLAG("mail"),
-				FLAG("uris"),
-				NUMBER("names-max"),
-				TEXT("revocation"),
-				FLAG("allow-hold"),
-				FLAG("test"),
-				FLAG("internal"),
-				TEXTS("waivers"),
-				TEXTS("policies"),
-				TEXTS("methods"),
-				TEXT("caa"),
-				FLAG("parent-domains"),
-				NUMBER("reuse-days"),
-				NUMBER("approvals"),
-				NUMBER("approve-hours"),
-				NUMBER("order-days"),
-				CFG_END() };
-	cfg_opt_t grant[] = { TEXTS("identities"),   TEXTS("profiles"), TEXTS("suffixes"), TEXTS("networks"),
-			      TEXTS("common-names"), FLAG("wildcards"), CFG_END() };
-	cfg_opt_t audit[] = { TEXT("token"), TEXT("key"), NUMBER("head-minutes"), CFG_END() };
-	cfg_opt_t zone[] = { TEXTS("suffixes"),
-			     TEXTS("networks"),
-			     TEXTS("resolvers"),
-			     FLAG("dnssec"),
-			     TEXT("dnssec-anchors"),
-			     FLAG("public"),
-			     TEXTS("connect-networks"),
-			     TEXTS("connect-ports"),
-			     TEXT("caa"),
-			     TEXTS("mail"),
-			     CFG_END() };
-	cfg_opt_t mail[] = { TEXT("server"), TEXT("from"), TEXT("user"), TEXT("password"), CFG_END() };
-	cfg_opt_t notify[] = { FLAG("mail"), TEXT("webhook"), TEXT("webhook-secret"), TEXTS("expiry-days"), CFG_END() };
-	cfg_opt_t root[] = { TEXT("arc"),
-			     TEXT("caa-identity"),
-			     TEXT("dns-cname-base"),
-			     CFG_SEC("process", process, CFGF_NONE),
-			     CFG_SEC("listen", listeners, CFGF_NONE),
-			     CFG_SEC("token", token, TITLED),
-			     CFG_SEC("issuer", issuer, TITLED),
-			     CFG_SEC("profile", profile, TITLED),
-			     CFG_SEC("grant", grant, TITLED),
-			     CFG_SEC("audit", audit, CFGF_NONE),
-			     CFG_SEC("zone", zone, TITLED),
-			     CFG_SEC("mail", mail, CFGF_NONE),
-			     CFG_SEC("notify", notify, CFGF_NONE),
-			     CFG_END() };
-	return cfg_init(root, CFGF_NONE); /* copies all of it */
-}
+/* libconfuse copies them for each file that is read; nothing changes them. */
+static cfg_opt_t process_options[] = { TEXT("node"),
+				       TEXT("signer-user"),
+				       TEXT("front-user"),
+				       TEXT("validator-user"),
+				       NUMBER("workers"),
+				       NUMBER("signing-wait-seconds"),
+				       NUMBER("signing-queue"),
+				       TEXT("log-format"),
+				       TEXT("log-level"),
+				       CFG_END() };
+static cfg_opt_t listen_options[] = { TEXTS("https"), TEXTS("http"),         TEXTS("names"),
+				      TEXT("url"),    NUMBER("connections"), NUMBER("request-seconds"),
+				      CFG_END() };
+static cfg_opt_t token_options[] = { TEXT("module"),
+				     TEXT("softhsm-conf"),
+				     TEXT("uri"),
+				     TEXT("pin"),
+				     NUMBER("sessions"),
+				     FLAG("online"),
+				     NUMBER("keep-alive-seconds"),
+				     NUMBER("call-seconds"),
+				     CFG_END() };
+static cfg_opt_t issuer_options[] = { TEXT("token"),       TEXTS("alternatives"),       TEXT("key"), TEXT("parent"),
+				      NUMBER("crl-hours"), NUMBER("crl-overlap-hours"), CFG_END() };
+static cfg_opt_t profile_options[] = { TEXT("kind"),
+				       TEXT("validation"),
+				       TEXT("issuer"),
+				       NUMBER("days"),
+				       NUMBER("days-max"),
+				       NUMBER("backdate-seconds"),
+				       FLAG("key-encipherment"),
+				       FLAG("common-name"),
+				       FLAG("wildcards"),
+				       FLAG("addresses"),
+				       FLAG("underscores"),
+				       FLAG("mail"),
+				       FLAG("uris"),
+				       NUMBER("names-max"),
+				       TEXT("revocation"),
+				       FLAG("allow-hold"),
+				       FLAG("test"),
+				       FLAG("internal"),
+				       TEXTS("waivers"),
+				       TEXTS("policies"),
+				       TEXTS("methods"),
+				       TEXT("caa"),
+				       FLAG("parent-domains"),
+				       NUMBER("reuse-days"),
+				       NUMBER("approvals"),
+				       NUMBER("approve-hours"),
+				       NUMBER("order-days"),
+				       CFG_END() };
+static cfg_opt_t grant_options[] = { TEXTS("identities"),   TEXTS("profiles"), TEXTS("suffixes"), TEXTS("networks"),
+				     TEXTS("common-names"), FLAG("wildcards"), CFG_END() };
+static cfg_opt_t audit_options[] = { TEXT("token"), TEXT("key"), NUMBER("head-minutes"), CFG_END() };
+static cfg_opt_t zone_options[] = {
+	TEXTS("suffixes"), TEXTS("networks"),         TEXTS("resolvers"),     FLAG("dnssec"), TEXT("dnssec-anchors"),
+	FLAG("public"),    TEXTS("connect-networks"), TEXTS("connect-ports"), TEXT("caa"),    TEXTS("mail"),
+	CFG_END()
+};
+static cfg_opt_t mail_options[] = { TEXT("server"), TEXT("from"), TEXT("user"), TEXT("password"), CFG_END() };
+static cfg_opt_t notify_options[] = { FLAG("mail"), TEXT("webhook"), TEXT("webhook-secret"), TEXTS("expiry-days"),
+				      CFG_END() };
+static cfg_opt_t all_options[] = { TEXT("arc"),
+				   TEXT("caa-identity"),
+				   TEXT("dns-cname-base"),
+				   CFG_SEC("process", process_options, CFGF_NONE),
+				   CFG_SEC("listen", listen_options, CFGF_NONE),
+				   CFG_SEC("token", token_options, TITLED),
+				   CFG_SEC("issuer", issuer_options, TITLED),
+				   CFG_SEC("profile", profile_options, TITLED),
+				   CFG_SEC("grant", grant_options, TITLED),
+				   CFG_SEC("audit", audit_options, CFGF_NONE),
+				   CFG_SEC("zone", zone_options, TITLED),
+				   CFG_SEC("mail", mail_options, CFGF_NONE),
+				   CFG_SEC("notify", notify_options, CFGF_NONE),
+				   CFG_END() };
 
 cfg_t *config_parse(struct buf *text, const struct config_lines *lines, struct error *err)
 {
-	cfg_t *root = new_grammar();
+	cfg_t *root = cfg_init(all_options, CFGF_NONE);
 	FILE *stream = text->len ? fmemopen(text->data, text->len, "r") : fopen("/dev/null", "r");
 	int rc = CFG_FILE_ERROR;
 	struct error found = ERR_INIT;

@@ -6,6 +6,8 @@
 #include "base/ossl.h"
 #include "base/text.h"
 
+#define NOT_COPIED_VALUE_MAX 128 /* octets of a value that are shown */
+
 int csr_malformed(struct error *err, const char *what)
 {
 	return err_set(err, ERR_BAD_CSR, "the certificate signing request is malformed: %s", what);
@@ -16,8 +18,11 @@ void csr_not_copied(struct ca_csr *csr, const char *kind, const char *name, stru
 	char *line = NULL;
 	if (csr->not_copied_count == CA_CSR_NOT_COPIED_MAX)
 		return;
-	int len = value.len ? asprintf(&line, "%s %s=%.*s", kind, name, value.len > 128 ? 128 : (int)value.len,
-				       (const char *)value.data)
+	/* Never in the middle of a character. */
+	size_t shown = value.len > NOT_COPIED_VALUE_MAX ? NOT_COPIED_VALUE_MAX : value.len;
+	while (shown > 0 && shown < value.len && (value.data[shown] & 0xc0) == 0x80)
+		shown--;
+	int len = value.len ? asprintf(&line, "%s %s=%.*s", kind, name, (int)shown, (const char *)value.data)
 			    : asprintf(&line, "%s %s", kind, name);
 	if (len >= 0)
 		csr->not_copied[csr->not_copied_count++] = line;

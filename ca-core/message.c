@@ -95,7 +95,7 @@ int message_error_read(struct bytes in, struct error *peer, struct error *err)
 	reader_field_text(&r, peer->member, sizeof(peer->member));
 	reader_field_text(&r, peer->value, sizeof(peer->value));
 	reader_field_text(&r, peer->allowed, sizeof(peer->allowed));
-	if (code == ERR_NONE || code >= ERR_CODE_COUNT)
+	if (code == ERR_NONE || code == ERR_SIGNATURE_UNCERTAIN || code >= ERR_CODE_COUNT)
 		r.failed = true;
 	else
 		peer->code = (enum err_code)code;

@@ -47,7 +47,7 @@ enum message_type {
 	MSG_HEALTH,
 	MSG_FRONT_CERTIFICATE, /* the front's own TLS certificate; no session -> MSG_ISSUED */
 	MSG_ORDER_CREATE,      /* also the answer to MSG_ISSUE where validation or approval is due -> MSG_ORDER */
-	MSG_ORDER_CHANGE,      /* of a draft: the same struct with its id -> MSG_ORDER */
+	MSG_ORDER_CHANGE,      /* of a draft: the same struct, whole, with its id -> MSG_ORDER */
 	MSG_ORDER_ACT,         /* submit, copy, cancel, check, confirm -> MSG_ORDER */
 	MSG_ORDER_DECIDE,      /* approve, deny: a signed statement -> MSG_ORDER */
 	MSG_ORDER_GET,         /* -> MSG_ORDER */
@@ -95,6 +95,8 @@ const char *message_type_name(uint16_t type);
 #define MESSAGE_NAMES_MAX 1000
 #define MESSAGE_ROWS_MAX 500
 #define MESSAGE_TEXT_MAX 1024
+#define MESSAGE_SUBJECT_MAX 16384 /* octets of a subject as RFC 4514 text */
+#define MESSAGE_NOT_COPIED_MAX 50
 
 void message_error_write(const struct error *err, struct buf *out);
 int message_error_read(struct bytes in, struct error *peer, struct error *err); /* peer: what was sent */
@@ -123,10 +125,15 @@ struct message_issue {
 	uint32_t name_count;
 	struct bytes names[MESSAGE_NAMES_MAX]; /* ca_name_print's form */
 	struct bytes spki;
-	uint8_t csr_hash[32];         /* for the record */
+	uint8_t csr_hash[32]; /* for the record */
+	/* Of an order, where one is made: struct message_order_create. */
+	struct bytes asked_subject;
+	uint32_t not_copied_count;
+	struct bytes not_copied[MESSAGE_NOT_COPIED_MAX];
 	struct bytes idempotency_key; /* 1 to 128 printable ASCII, or none */
 	int64_t deadline_ms;          /* CLOCK_MONOTONIC of the machine: past it, before C_Sign, it is dropped */
-	bool dry_run;                 /* decide, but sign nothing: csr/decode; answered with MSG_DONE */
+	bool dry_run; /* decide, but sign nothing: csr/decode; answered with MSG_DONE, or with the MSG_ORDER
+			 * that would be made, its id none */
 };
 /* The profile of a message that was not read yet, to see whose it is; BYTES_NONE where it is malformed. */
 struct bytes message_issue_profile(struct bytes in);

@@ -16,7 +16,7 @@ enum {
 	CODEC_SERIAL_MAX = 20, /* RFC 5280 section 4.1.2.2 */
 	CODEC_SPKI_MAX = 2048, /* RSA 4096 is 550 */
 	CODEC_COMMON_NAME_MAX = 64,
-	CODEC_SUBJECT_MAX = 16384, /* RFC 4514 text, where each octet may become three */
+	CODEC_SUBJECT_MAX = MESSAGE_SUBJECT_MAX,
 	CODEC_CURSOR_MAX = 2048,
 	CODEC_CERTIFICATE_MAX = 524288 /* 1,000 names of 255 octets fit */
 };

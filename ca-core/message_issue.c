@@ -14,6 +14,8 @@ void message_issue_write(const struct message_issue *m, struct buf *out)
 	codec_list(out, m->names, m->name_count, MESSAGE_NAMES_MAX, MESSAGE_TEXT_MAX);
 	codec_field(out, m->spki, CODEC_SPKI_MAX);
 	buf_add(out, m->csr_hash, sizeof(m->csr_hash));
+	codec_field(out, m->asked_subject, CODEC_SUBJECT_MAX);
+	codec_list(out, m->not_copied, m->not_copied_count, MESSAGE_NOT_COPIED_MAX, MESSAGE_TEXT_MAX);
 	codec_field(out, m->idempotency_key, IDEMPOTENCY_KEY_MAX);
 	codec_time(out, m->deadline_ms);
 	codec_bool(out, m->dry_run);
@@ -29,6 +31,8 @@ int message_issue_read(struct bytes in, struct message_issue *m, struct error *e
 	m->name_count = codec_read_list(&r, m->names, MESSAGE_NAMES_MAX, MESSAGE_TEXT_MAX);
 	m->spki = reader_field(&r, CODEC_SPKI_MAX);
 	reader_copy(&r, m->csr_hash, sizeof(m->csr_hash));
+	m->asked_subject = reader_field(&r, CODEC_SUBJECT_MAX);
+	m->not_copied_count = codec_read_list(&r, m->not_copied, MESSAGE_NOT_COPIED_MAX, MESSAGE_TEXT_MAX);
 	m->idempotency_key = reader_field(&r, IDEMPOTENCY_KEY_MAX);
 	m->deadline_ms = codec_read_time(&r);
 	m->dry_run = codec_read_bool(&r);

@@ -27,7 +27,6 @@
 /* ---- orders ---- */
 
 #define MESSAGE_CONTACTS_MAX 10
-#define MESSAGE_NOT_COPIED_MAX 50
 #define MESSAGE_APPROVALS_MAX 8
 struct message_contact {
 	struct bytes role, mail; /* "administrative", "technical" */
@@ -36,7 +35,10 @@ struct message_order_create {
 	uint64_t session;
 	struct bytes id; /* of MSG_ORDER_CHANGE; else none */
 	bool draft;      /* not submitted yet */
-	bool change_csr; /* of MSG_ORDER_CHANGE: the request's fields are there, and replace the draft's */
+	/* Of MSG_ORDER_CHANGE: the request's fields, from common_name to not_copied, are there and replace the draft's.
+	 * Profile, organization, days and contacts are replaced always: who changes one of them sends the others as
+	 * they were. */
+	bool change_csr;
 	struct bytes profile, organization; /* organization: id, or none */
 	uint32_t days;
 	struct bytes common_name; /* as of struct message_issue, as all down to csr_hash */

@@ -123,7 +123,8 @@ static void add_methods(struct order_work *w, const struct record_order_name *n,
 		add_method(a, "dns-cname", order_keep_text(m, name), order_keep_text(m, target));
 	}
 	if (n->methods & METHOD_HTTP) {
-		ca_challenge_http_url(n->name, value, url);
+		const struct ca_config_zone *zone = ca_config_zone_of(w->ca->config, n->name);
+		ca_challenge_http_url(n->name, value, ca_config_http_port(zone), url);
 		add_method(a, "http", order_keep_text(m, url), order_keep_text(m, value));
 	}
 	if (n->methods & METHOD_MAIL && w->profile) {

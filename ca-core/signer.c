@@ -11,6 +11,8 @@
 #include "ca-core/publish.h"
 
 #define DRAIN_MS 10000
+#define JOIN_MS 3000        /* for all threads together */
+#define JOIN_LEAVING_MS 200 /* where it is known that some do not come */
 #define STORE_FOLDER "store"
 #define PUBLISHED_FOLDER "published"
 
@@ -180,12 +182,14 @@ static void leave_stuck(struct signer *s)
 
 static void stop(struct signer *s, bool started)
 {
+	s->join_until_ms = clock_monotonic_ms() + (atomic_load(&s->leaving) ? JOIN_LEAVING_MS : JOIN_MS);
 	signer_admin_stop(s);
 	signer_orders_stop(s);
 	bool ended = signer_lanes_stop(s);
 	ended = signer_tokens_stop(s) && ended;
 	signer_keeper_stop(s);
-	if (s->front)
+	signer_validator_free(s->validator);
+	if (s->front && ended)
 		drain(s);
 	if (started)
 		record_stop(s);

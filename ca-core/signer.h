@@ -58,7 +58,7 @@ struct lane {
 	struct queue *questions; /* NULL: the lane is not used */
 	_Atomic size_t load;     /* questions in it, those at work included */
 	pthread_t workers[SIGNER_WORKERS_MAX];
-	unsigned worker_count;
+	unsigned worker_count, wanted; /* the watch adds some for those that do not return */
 };
 
 /* Questions whose token is away. */
@@ -119,6 +119,8 @@ struct signer {
 	pthread_mutex_t lock;   /* for all that follows */
 	pthread_cond_t changed; /* by CLOCK_MONOTONIC */
 	bool stopping;
+	int64_t join_until_ms; /* CLOCK_MONOTONIC: how long an orderly stop waits for threads, all in all */
+	_Atomic bool leaving;  /* for a new process: a token's module cannot be helped otherwise */
 	struct tender tenders[CA_CONFIG_TOKENS_MAX];
 	bool head_wanted; /* every list has its head */
 	pthread_t keeper, admin;
@@ -150,8 +152,8 @@ uint64_t signer_lanes_length(struct signer *s);
 /* Waits, as a question would, until a token with the issuer's key can sign. For threads of which each serves one
  * person; when the time is over the caller finds out why. */
 void signer_wait_for_token(struct signer *s, const struct ca_issuer *issuer);
-/* pthread_join for at most 3 s. False: it has not ended. */
-bool signer_join(pthread_t thread);
+/* pthread_join, until the signer's join_until_ms at most. False: it has not ended. */
+bool signer_join(const struct signer *s, pthread_t thread);
 
 /* ---- signer_front.c ---- */
 /* One frame of the front: queued for a worker, or refused at once. */
@@ -210,9 +212,9 @@ struct validator_events {
  * Takes both over; copies events. NULL with ERR_INTERNAL. */
 struct validator_link *signer_validator_new(int channel, int control, const struct validator_events *events,
 					    struct error *err);
-/* The send of struct ca_validator (ca-core/order.h), link its arg: MSG_VALIDATE or MSG_DELIVER. From any thread.
+/* The send of struct ca_validator (ca-core/order.h), arg the link: MSG_VALIDATE or MSG_DELIVER. From any thread.
  * ERR_UNREACHABLE: there is no validator now; ERR_BUSY, ERR_TOO_LARGE of channel_send. */
-int signer_validator_send(void *link, uint16_t type, uint64_t id, struct bytes payload, struct error *err);
+int signer_validator_send(void *arg, uint16_t type, uint64_t id, struct bytes payload, struct error *err);
 /* After it no event comes. */
 void signer_validator_free(struct validator_link *link);
 

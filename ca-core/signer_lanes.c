@@ -16,7 +16,9 @@
 #define STUCK_MS 200    /* while a call does not return */
 #define TRY_FIRST_MS 20 /* from one try of a question that waits to its next, doubled each time */
 #define TRY_MOST_MS 500
-#define JOIN_MS 3000
+#define LEAVE_CALLS 3  /* how many times call-seconds nothing of a token returns, until a new process is tried */
+#define LEAVE_MS 10000 /* at least; and where other tokens sign: */
+#define LEAVE_OTHERS_MS 60000
 
 /* ---- which lane ---- */
 
@@ -157,9 +159,12 @@ static int64_t take_due(struct waiting *w, int64_t now_ms, struct question **aga
 {
 	int64_t next_ms = INT64_MAX;
 	struct question **at = &w->first;
+	/* After a change of a token all are tried; else each in its time. */
+	bool changed = w->token_changed;
+	w->token_changed = false;
 	while (*at) {
 		struct question *q = *at;
-		bool ready = q->not_before_ms <= now_ms && can_be_signed(q->issuer);
+		bool ready = (changed || q->not_before_ms <= now_ms) && can_be_signed(q->issuer);
 		if (now_ms < q->until_ms && !ready && !w->closed) {
 			/* Without a token only its change, which wakes us, makes it due. */
 			int64_t due_ms = can_be_signed(q->issuer) ? q->not_before_ms : q->until_ms;
@@ -193,6 +198,23 @@ static void settle_due(struct signer *s, struct question *again, struct question
 	}
 }
 
+/* ---- the workers ---- */
+
+static void *work(void *arg)
+{
+	struct lane *lane = arg;
+	auto_buf out = BUF_INIT;
+	struct question *q;
+	while ((q = queue_pop(lane->questions, -1))) {
+		q->token = lane->token;
+		signer_work(lane->signer, q, &out);
+		atomic_fetch_sub(&lane->load, 1);
+		if (out.failed || out.capacity > (size_t)64 << 10)
+			buf_free(&out);
+	}
+	return NULL;
+}
+
 /* ---- calls that do not return ---- */
 
 /* The workers of such a token's lane may all be inside it: what they cannot take waits with the others. */
@@ -208,19 +230,64 @@ static void empty_lane(struct signer *s, struct lane *lane)
 	}
 }
 
+/* The threads of calls that were written off are missing until those return. */
+static void replace_lost(struct lane *lane, size_t lost)
+{
+	struct error err = ERR_INIT;
+	while (lane->worker_count < lane->wanted + lost && lane->worker_count < SIGNER_WORKERS_MAX) {
+		if (signer_thread(&lane->workers[lane->worker_count], work, lane, &err)) {
+			log_err(LOG_LEVEL_ERROR, "no thread in the place of one that does not return", &err);
+			return;
+		}
+		lane->worker_count++;
+	}
+}
+
 static bool watch_calls(struct signer *s)
 {
 	bool stuck = false;
 	for (size_t i = 0; i < s->ca->token_count; i++) {
 		struct ca_token *t = &s->ca->tokens[i];
 		struct hsm_token *open = atomic_load(&t->token);
-		if (!open || !hsm_token_watch(open, (int64_t)t->config->call_seconds * 1000))
+		if (!open)
+			continue;
+		if (s->lanes[1 + i].questions)
+			replace_lost(&s->lanes[1 + i], hsm_token_lost(open));
+		if (!hsm_token_watch(open))
 			continue;
 		stuck = true;
 		if (s->lanes[1 + i].questions)
 			empty_lane(s, &s->lanes[1 + i]);
 	}
 	return stuck;
+}
+
+static bool another_signs(struct signer *s, size_t than)
+{
+	for (size_t i = 0; i < s->ca->token_count; i++) {
+		struct hsm_token *open = atomic_load(&s->ca->tokens[i].token);
+		if (i != than && open && hsm_token_state(open) == HSM_TOKEN_UP)
+			return true;
+	}
+	return false;
+}
+
+/* A module with a call in it that does not return cannot be finalized, and may be of no use until it is: some lose an
+ * answer for ever when their connection breaks. A new process begins without it; the supervisor starts one at once. */
+static void leave_if_nothing_else_helps(struct signer *s)
+{
+	for (size_t i = 0; i < s->ca->token_count; i++) {
+		struct hsm_token *open = atomic_load(&s->ca->tokens[i].token);
+		int64_t limit_ms = (int64_t)s->ca->tokens[i].config->call_seconds * 1000 * LEAVE_CALLS;
+		int64_t least_ms = another_signs(s, i) ? LEAVE_OTHERS_MS : LEAVE_MS;
+		limit_ms = limit_ms < least_ms ? least_ms : limit_ms;
+		if (!open || hsm_token_stuck_ms(open) < limit_ms || !s->front || atomic_exchange(&s->leaving, true))
+			continue;
+		log_error("a call into a token does not return, and its module cannot be initialized anew: a new "
+			  "process takes over",
+			  KV("token", s->ca->tokens[i].config->name));
+		channel_shutdown(s->front);
+	}
 }
 
 /* The least of the tokens' limits decides how closely their calls are watched. */
@@ -241,10 +308,10 @@ static void *watch(void *arg)
 	bool closed;
 	do {
 		bool stuck = watch_calls(s);
+		leave_if_nothing_else_helps(s);
 		struct question *again = NULL, *over = NULL;
 		int64_t now_ms = clock_monotonic_ms(), until_ms = now_ms + (stuck ? STUCK_MS : pause_ms);
 		(void)pthread_mutex_lock(&w->lock);
-		w->token_changed = false;
 		int64_t due_ms = take_due(w, now_ms, &again, &over);
 		closed = w->closed;
 		struct timespec until = wait_until(due_ms < until_ms ? due_ms : until_ms);
@@ -260,21 +327,6 @@ static void *watch(void *arg)
 
 /* ---- threads ---- */
 
-static void *work(void *arg)
-{
-	struct lane *lane = arg;
-	auto_buf out = BUF_INIT;
-	struct question *q;
-	while ((q = queue_pop(lane->questions, -1))) {
-		q->token = lane->token;
-		signer_work(lane->signer, q, &out);
-		atomic_fetch_sub(&lane->load, 1);
-		if (out.failed || out.capacity > (size_t)64 << 10)
-			buf_free(&out);
-	}
-	return NULL;
-}
-
 static int start_lane(struct signer *s, struct lane *lane, const struct ca_token *token, struct error *err)
 {
 	unsigned wanted = s->role->config->process.workers;
@@ -285,6 +337,7 @@ static int start_lane(struct signer *s, struct lane *lane, const struct ca_token
 	lane->questions = queue_new(SIGNER_QUEUE_MAX);
 	if (!lane->questions)
 		return err_set(err, ERR_INTERNAL, "no memory for the signer's queue");
+	lane->wanted = wanted;
 	while (lane->worker_count < wanted && lane->worker_count < SIGNER_WORKERS_MAX) {
 		if (signer_thread(&lane->workers[lane->worker_count], work, lane, err))
 			return -1;
@@ -315,9 +368,9 @@ int signer_lanes_start(struct signer *s, struct error *err)
 	return 0;
 }
 
-bool signer_join(pthread_t thread)
+bool signer_join(const struct signer *s, pthread_t thread)
 {
-	struct timespec until = wait_until(clock_monotonic_ms() + JOIN_MS);
+	struct timespec until = wait_until(s->join_until_ms);
 	return pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == 0;
 }
 
@@ -326,7 +379,7 @@ static bool stop_lane(struct lane *lane)
 {
 	bool ended = true;
 	for (unsigned i = 0; i < lane->worker_count; i++)
-		ended = signer_join(lane->workers[i]) && ended;
+		ended = signer_join(lane->signer, lane->workers[i]) && ended;
 	if (!ended)
 		return false;
 	lane->worker_count = 0;

@@ -136,7 +136,7 @@ bool signer_tokens_stop(struct signer *s)
 	(void)pthread_mutex_unlock(&s->lock);
 	for (size_t i = 0; i < CA_CONFIG_TOKENS_MAX; i++) {
 		struct tender *t = &s->tenders[i];
-		if (t->runs && signer_join(t->thread))
+		if (t->runs && signer_join(s, t->thread))
 			t->runs = false;
 		ended = ended && !t->runs;
 	}

@@ -1,9 +1,10 @@
-/* POST /api/v1/certificates: a signing request in, the chain out. */
+/* POST /api/v1/certificates: a signing request in, the chain out; or the order that it became. */
 #include <stdio.h>
 
 #include "base/text.h"
 #include "httpd/csr_body.h"
 #include "httpd/handlers.h"
+#include "httpd/orders.h"
 #include "httpd/published.h"
 #include "httpd/server.h"
 
@@ -13,6 +14,10 @@
 static void issued(struct request *r)
 {
 	struct error err = ERR_INIT;
+	if (r->answer.type == MSG_ORDER) {
+		orders_reply(r, MHD_HTTP_ACCEPTED);
+		return;
+	}
 	struct message_issued answer;
 	auto_buf chain = BUF_INIT, location = BUF_INIT;
 	if (request_answered(r, MSG_ISSUED, &err) != 0 ||
@@ -59,23 +64,18 @@ static const struct ca_profile *requested_profile(const struct request *r, struc
 
 static int make_question(struct request *r, struct buf *payload, struct error *err)
 {
-	struct message_issue question;
-	question.days = 0;
-	question.idempotency_key = BYTES_NONE;
-	question.dry_run = false;
+	struct message_issue question = { .session = r->session.number, .deadline_ms = r->deadline_ms };
 	const struct ca_profile *profile = requested_profile(r, err);
 	if (!profile || request_argument_number(r, "days", DAYS_MAX, &question.days, err) != 0 ||
 	    read_idempotency_key(r, &question.idempotency_key, err) != 0)
 		return -1;
 	question.profile = bytes_of(profile->name);
 
-	auto_ca_csr *csr = csr_body_read(r, err);
-	auto_ca_names names = CA_NAMES_INIT;
-	auto_buf texts = BUF_INIT;
-	char common_name[65];
-	if (!csr || ca_csr_names(csr, profile, &names, common_name, err) != 0 ||
-	    csr_body_question(r, csr, &names, common_name, &question, &texts, err) != 0)
+	auto_ca_csr *csr = csr_body_read(r, buf_bytes(&r->body), err);
+	auto_csr_told *told = csr ? csr_tell(csr, profile, err) : NULL;
+	if (!told)
 		return -1;
+	csr_told_issue(told, &question);
 	message_issue_write(&question, payload);
 	return payload->failed ? err_set(err, ERR_TOO_LARGE, "the request is too large") : 0;
 }

@@ -88,9 +88,9 @@ static void reply_decoded(struct request *r)
 
 /* ---- each profile's verdict ---- */
 
-static void add_verdict(struct decoding *d, const struct error *refused)
+static void add_verdict(struct decoding *d, const char *would, const struct error *refused)
 {
-	(void)json_object_set_new(d->verdict, "would", json_string(refused ? "refuse" : "issue"));
+	(void)json_object_set_new(d->verdict, "would", json_string(would));
 	if (refused) {
 		(void)json_object_set_new(d->verdict, "code", json_string(err_class(refused->code)->slug));
 		(void)json_object_set_new(d->verdict, "detail", json_text(bytes_of(refused->message)));
@@ -101,19 +101,15 @@ static void add_verdict(struct decoding *d, const struct error *refused)
 static int make_question(struct request *r, const struct ca_profile *profile, struct buf *payload, struct error *err)
 {
 	struct decoding *d = r->context;
-	struct message_issue question;
-	auto_ca_names names = CA_NAMES_INIT;
-	auto_buf texts = BUF_INIT;
-	char common_name[65];
-	if (ca_csr_names(d->csr, profile, &names, common_name, err) != 0)
+	struct message_issue question = { .session = r->session.number,
+					  .profile = bytes_of(profile->name),
+					  .deadline_ms = r->deadline_ms,
+					  .dry_run = true };
+	auto_csr_told *told = csr_tell(d->csr, profile, err);
+	if (!told)
 		return -1;
-	(void)json_object_set_new(d->verdict, "names", names_json(&names));
-	question.profile = bytes_of(profile->name);
-	question.days = 0;
-	question.idempotency_key = BYTES_NONE;
-	question.dry_run = true;
-	if (csr_body_question(r, d->csr, &names, common_name, &question, &texts, err) != 0)
-		return -1;
+	(void)json_object_set_new(d->verdict, "names", names_json(csr_told_names(told)));
+	csr_told_issue(told, &question);
 	message_issue_write(&question, payload);
 	return payload->failed ? err_set(err, ERR_TOO_LARGE, "the request is too large") : 0;
 }
@@ -135,7 +131,7 @@ static void ask_next(struct request *r)
 			request_ask(r, MSG_ISSUE, &payload, verdict_known);
 			return;
 		}
-		add_verdict(d, &err);
+		add_verdict(d, "refuse", &err);
 	}
 	reply_decoded(r);
 }
@@ -156,19 +152,23 @@ static bool concerns_all(const struct error *err)
 static void verdict_known(struct request *r)
 {
 	struct error err = ERR_INIT;
-	int refused = request_answered(r, MSG_DONE, &err);
-	if (refused && concerns_all(&err)) {
+	if (r->answer.type == MSG_ORDER) {
+		add_verdict(r->context, "order", NULL);
+	} else if (request_answered(r, MSG_DONE, &err) == 0) {
+		add_verdict(r->context, "issue", NULL);
+	} else if (concerns_all(&err)) {
 		request_refuse(r, &err);
 		return;
+	} else {
+		add_verdict(r->context, "refuse", &err);
 	}
-	add_verdict(r->context, refused ? &err : NULL);
 	ask_next(r);
 }
 
 void csr_decode_post(struct request *r)
 {
 	struct error err = ERR_INIT;
-	struct ca_csr *csr = csr_body_read(r, &err);
+	struct ca_csr *csr = csr_body_read(r, buf_bytes(&r->body), &err);
 	if (!csr) {
 		request_refuse(r, &err);
 		return;

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "httpd/control.h"
+#include "httpd/json.h"
 #include "httpd/own.h"
 #include "httpd/published.h"
 #include "httpd/server.h"
@@ -282,6 +283,7 @@ int httpd_front_main(const struct role *role)
 	struct main_loop loop = { .front = { .wake = -1 }, .signals = -1 };
 	struct error err = ERR_INIT;
 	raise_descriptor_limit();
+	json_wipe_freed();
 	if (open_parts(&loop, role, &err) != 0) {
 		log_err(LOG_LEVEL_ERROR, "front cannot start", &err);
 		close_parts(&loop);

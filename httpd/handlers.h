@@ -25,6 +25,30 @@ void inventory_get_chain(struct request *r);
 void revoke_post(struct request *r);
 /* csr_decode.c */
 void csr_decode_post(struct request *r);
+/* orders.c */
+void orders_list(struct request *r);
+void orders_get(struct request *r);
+void orders_get_tbs(struct request *r);
+void orders_submit(struct request *r);
+void orders_copy(struct request *r);
+void orders_cancel(struct request *r);
+void orders_check(struct request *r);
+void orders_confirm(struct request *r);
+/* orders_write.c */
+void orders_create(struct request *r);
+void orders_change(struct request *r);
+/* organizations.c */
+void organizations_add(struct request *r);
+void organizations_list(struct request *r);
+void organizations_get(struct request *r);
+void organizations_get_record(struct request *r);
+/* decisions.c */
+void orders_approve(struct request *r);
+void orders_deny(struct request *r);
+void organizations_vet(struct request *r);
+void organizations_suspend(struct request *r);
+/* explain.c */
+void explain_get(struct request *r);
 /* audit.c */
 void audit_list(struct request *r);
 /* meta.c */

@@ -1,10 +1,24 @@
 #include "httpd/json.h"
 
+#include <malloc.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/text.h"
+
+static void wipe_and_free(void *memory)
+{
+	OPENSSL_cleanse(memory, malloc_usable_size(memory));
+	free(memory);
+}
+
+void json_wipe_freed(void)
+{
+	json_set_alloc_funcs(malloc, wipe_and_free);
+}
 
 /* ---- in ---- */
 

@@ -17,6 +17,10 @@
 struct buf;
 struct bytes;
 
+/* From now on what jansson frees is overwritten first: a body may hold what its sender should not have sent. Before
+ * anything else here is called, and before threads. */
+void json_wipe_freed(void);
+
 /* One JSON object, whole: no member twice, at most JSON_DEPTH_MAX deep, nothing behind it.
  * ERR_BAD_REQUEST with line and column. The caller owns it. */
 json_t *json_parse(struct bytes text, struct error *err);

@@ -13,6 +13,8 @@ void meta_index(struct request *r)
 			   "/ca/roots.pem             what to trust\n"
 			   "/api/v1/openapi.json      the interface\n"
 			   "/api/v1/certificates      issue (POST a signing request), list\n"
+			   "/api/v1/orders            what waits for validation or approval\n"
+			   "/api/v1/organizations     records for organization and extended validation\n"
 			   "/crl/{issuer}.crl         revocation lists\n"
 			   "/audit/head               the last signed head of the audit log\n"
 			   "/healthz /readyz          how the server is\n"

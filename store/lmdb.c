@@ -151,8 +151,10 @@ static int open_existing(MDB_txn *txn, bool read_only, struct tables *tables, st
 	if (read_format(txn, tables, &format, err))
 		return -1;
 	int rc = open_tables(txn, format, read_only, tables);
+	if (rc == MDB_NOTFOUND)
+		return lmdb_error(err, MDB_INVALID, "a table of the store is missing");
 	if (rc)
-		return lmdb_error(err, rc == MDB_NOTFOUND ? MDB_INVALID : rc, "a table of the store is missing");
+		return lmdb_error(err, rc, "cannot open the store's tables");
 	if (format == STORE_FORMAT || read_only)
 		return 0;
 	rc = write_format(txn, tables);

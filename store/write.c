@@ -185,7 +185,8 @@ static size_t add_expired(struct store *s, struct store_batch **group, size_t co
 	struct store_batch *batch = expire_batch(s);
 	if (!batch)
 		return 0;
-	memmove(group + 1, group, count * sizeof(*group));
+	for (size_t i = count; i > 0; i--)
+		group[i] = group[i - 1];
 	group[0] = batch;
 	return 1;
 }

@@ -8,7 +8,7 @@
 #define HEADER_SIZE 12
 #define RECORDS_READ_MAX 256 /* of all kinds in one answer */
 #define ALIASES_MAX 16
-#define SHOWN_MAX 3         /* records for people */
+#define SHOWN_MAX 3          /* records for people */
 #define STRING_SHOWN_MAX 120 /* octets of one string for people */
 #define CLASS_IN 1
 
@@ -160,7 +160,7 @@ static bool has_its_length(enum dns_type type, size_t len)
 /* False where there are more than can be looked at: one of the others might be the one that forbids. */
 static bool take_records(const struct message *m, const char *name, enum dns_type type, struct dns_answer *answer)
 {
-	size_t ends[DNS_RECORDS_MAX];
+	size_t ends[DNS_RECORDS_MAX] = { 0 };
 	for (size_t i = 0; i < m->count; i++) {
 		const struct record *record = &m->records[i];
 		char target[DNS_NAME_SIZE];
@@ -180,7 +180,7 @@ static bool take_records(const struct message *m, const char *name, enum dns_typ
 	/* Only now does the buffer move no more. */
 	for (size_t i = 0; i < answer->count; i++) {
 		size_t begin = i ? ends[i - 1] : 0;
-		answer->records[i] = BYTES(answer->data.data + begin, ends[i] - begin);
+		answer->records[i] = ends[i] > begin ? BYTES(answer->data.data + begin, ends[i] - begin) : BYTES_NONE;
 	}
 	return !answer->data.failed;
 }

@@ -68,10 +68,11 @@ static int configure(struct ub_ctx *context, const struct job *job, const char *
 		failed = ub_ctx_set_fwd(context, forward);
 	}
 	if (failed == 0)
-		failed = remove_built_in_zones(context);
-	if (failed == 0)
 		failed = ub_ctx_add_ta_file(context, anchors);
-	return failed ? failed : ub_ctx_async(context, 1);
+	if (failed == 0)
+		failed = ub_ctx_async(context, 1);
+	/* Last: it settles what was set before. */
+	return failed ? failed : remove_built_in_zones(context);
 }
 
 static const char *anchors_of(const struct job *job)

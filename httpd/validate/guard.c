@@ -116,10 +116,3 @@ const char *guard_forbids(const struct ca_config_zone *zone, struct bytes addres
 		return special->what;
 	return listed ? NULL : "is asked at a port that the zone does not open (connect-ports)";
 }
-
-uint16_t guard_first_port(const struct ca_config_zone *zone)
-{
-	if (zone_lists(zone, 80))
-		return 80;
-	return port_of(zone->connect_ports.items[0]);
-}

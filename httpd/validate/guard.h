@@ -19,7 +19,4 @@
  * (RFC 1122)". address: 4 or 16 octets. zone: the name's, or NULL. The text is static. */
 const char *guard_forbids(const struct ca_config_zone *zone, struct bytes address, uint16_t port);
 
-/* The port of the first request: 80, or where the zone lists ports without it the first of those. */
-uint16_t guard_first_port(const struct ca_config_zone *zone);
-
 #endif

@@ -15,7 +15,8 @@
 #define HOP_MS 10000
 #define BODY_MAX ((size_t)4096)
 #define URL_MAX 2048
-#define URL_SHOWN_MAX 200
+#define URL_SHOWN_MAX 160
+#define WAY_SHOWN_MAX 240 /* of a text: then redirects are only counted */
 
 /* One request. */
 struct hop {
@@ -290,7 +291,7 @@ static void judge(struct hop *hop, const struct message_validate *ask)
 
 static void show_url(const char *url, struct buf *text)
 {
-	for (size_t i = 0; url[i] && i < URL_SHOWN_MAX; i++)
+	for (size_t i = 0; i < URL_SHOWN_MAX && url[i]; i++)
 		buf_u8(text, url[i] > ' ' && url[i] < 0x7f ? (uint8_t)url[i] : '?');
 	if (strlen(url) > URL_SHOWN_MAX)
 		buf_add_text(text, "...");
@@ -308,6 +309,19 @@ static bool take_hop(struct hop *hop, const struct message_validate *ask)
 	return false;
 }
 
+/* Says that a redirect leads on. Of a long way only its beginning and its end are told. */
+static void tell_redirect(const struct hop *hop, unsigned redirects, size_t *beginning)
+{
+	struct buf *text = &hop->attempt->text;
+	if (redirects == 1 || text->len < WAY_SHOWN_MAX) {
+		buf_printf(text, ": status %ld from %s, on to ", hop->status, hop->peer);
+		*beginning = text->len;
+		return;
+	}
+	text->len = *beginning;
+	buf_printf(text, "... and after %u redirects to ", redirects);
+}
+
 static void follow(struct job *job, const struct message_validate *ask, const char *url, struct attempt *attempt)
 {
 	struct hop *hop = calloc(1, sizeof(*hop));
@@ -319,10 +333,10 @@ static void follow(struct job *job, const struct message_validate *ask, const ch
 	hop->attempt = attempt;
 	hop->first = true;
 	(void)snprintf(hop->url, sizeof(hop->url), "%s", url);
-	unsigned redirects = 0;
-	while (take_hop(hop, ask)) {
-		buf_printf(&attempt->text, ": status %ld from %s, on to ", hop->status, hop->peer);
-		if (redirects++ == HOPS_MAX) {
+	size_t beginning = 0;
+	for (unsigned redirects = 1; take_hop(hop, ask); redirects++) {
+		tell_redirect(hop, redirects, &beginning);
+		if (redirects > HOPS_MAX) {
 			show_url(hop->next, &attempt->text);
 			buf_printf(&attempt->text, ": more than %d redirects", HOPS_MAX);
 			attempt->code = "forbidden-redirect";
@@ -337,20 +351,14 @@ static void follow(struct job *job, const struct message_validate *ask, const ch
 }
 
 /* The URL of the challenge, at the port that the zone gives. */
-static bool first_url(struct job *job, const struct message_validate *ask, struct buf *out)
+static bool first_url(const struct job *job, const struct message_validate *ask, struct buf *out)
 {
-	char value[CA_CHALLENGE_VALUE_SIZE] = "", url[CA_CHALLENGE_NAME_SIZE + 64], port[8];
+	char value[CA_CHALLENGE_VALUE_SIZE] = "", url[CA_CHALLENGE_NAME_SIZE + 64];
 	if (ask->value.len != sizeof(value) - 1)
 		return false;
 	memcpy(value, ask->value.data, ask->value.len);
-	ca_challenge_http_url(ask->name, value, url);
-	(void)snprintf(port, sizeof(port), "%u", guard_first_port(job->zone));
-	auto_curl_url *parts = curl_url();
-	auto_curl_text *whole = NULL;
-	if (!parts || curl_url_set(parts, CURLUPART_URL, url, 0) || curl_url_set(parts, CURLUPART_PORT, port, 0) ||
-	    curl_url_get(parts, CURLUPART_URL, &whole, CURLU_NO_DEFAULT_PORT))
-		return false;
-	buf_add_text(out, whole);
+	ca_challenge_http_url(ask->name, value, ca_config_http_port(job->zone), url);
+	buf_add_text(out, url);
 	return true;
 }
 

@@ -6,7 +6,7 @@
 
 struct sending {
 	struct bytes left;
-	char said[256]; /* the server's last line */
+	char said[256]; /* the server's last line about the mail */
 };
 
 static size_t on_read(char *data, size_t size, size_t count, void *arg)
@@ -24,6 +24,9 @@ static size_t on_line(char *data, size_t size, size_t count, void *arg)
 {
 	struct sending *s = arg;
 	size_t kept = 0;
+	/* The good-bye after QUIT says nothing about the mail. */
+	if (size * count >= 3 && memcmp(data, "221", 3) == 0)
+		return size * count;
 	for (size_t i = 0; i < size * count && kept + 1 < sizeof(s->said); i++)
 		if (data[i] >= ' ' && data[i] < 0x7f)
 			s->said[kept++] = data[i];

@@ -9,6 +9,7 @@
 
 #define TRY_MS 1500 /* the first wait for one resolver; the second, its last, is twice as long */
 #define TRIES 2
+#define SOCKETS_MAX 4 /* a channel has one server, and to it one for UDP, one for TCP */
 #define UDP_SIZE 1232 /* answers that are not torn into fragments on the way */
 
 int resolver_init(struct error *err)
@@ -92,11 +93,11 @@ static void on_answer(void *arg, int status, int timeouts, unsigned char *messag
 /* Hands c-ares its readable and writable sockets, once, or tells it that time has passed. */
 static void turn(ares_channel channel, int64_t most_ms)
 {
-	ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
-	struct pollfd waited[ARES_GETSOCK_MAXNUM];
-	unsigned bits = (unsigned)ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM);
+	ares_socket_t sockets[SOCKETS_MAX];
+	struct pollfd waited[SOCKETS_MAX];
+	unsigned bits = (unsigned)ares_getsock(channel, sockets, SOCKETS_MAX);
 	nfds_t count = 0;
-	for (int i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
+	for (int i = 0; i < SOCKETS_MAX; i++) {
 		bool readable = ARES_GETSOCK_READABLE(bits, i), writable = ARES_GETSOCK_WRITABLE(bits, i);
 		if (readable || writable)
 			waited[count++] = (struct pollfd){

@@ -50,29 +50,39 @@ def openapi_describes_what_is_served(ca):
     described = ca.nobody.get("/api/v1/openapi.json").json()
     expect(described["openapi"].startswith("3."), f"openapi {described['openapi']}")
     paths = described["paths"]
+    known = {"{issuer}": "issuing-1", "{serial}": "ab" * 18, "{code}": "bad-csr"}
     for path, method in (("/api/v1/certificates", "post"), ("/api/v1/certificates", "get"),
                          ("/api/v1/certificates/{serial}", "get"), ("/api/v1/certificates/{serial}/revoke", "post"),
                          ("/api/v1/csr/decode", "post"), ("/api/v1/audit", "get"), ("/healthz", "get"),
                          ("/readyz", "get"), ("/metrics", "get"), ("/crl/{issuer}.crl", "get"),
-                         ("/ca/{issuer}.pem", "get"), ("/audit/head", "get")):
+                         ("/ca/{issuer}.pem", "get"), ("/audit/head", "get"), ("/api/v1/orders", "post"),
+                         ("/api/v1/orders", "get"), ("/api/v1/orders/{id}", "get"), ("/api/v1/orders/{id}", "patch"),
+                         ("/api/v1/orders/{id}/tbs", "get"), ("/api/v1/organizations", "post"),
+                         ("/api/v1/organizations", "get"), ("/api/v1/organizations/{id}", "get"),
+                         ("/api/v1/organizations/{id}/record", "get"), ("/api/v1/explain/{what}", "get"),
+                         *((f"/api/v1/orders/{{id}}/{action}", "post") for action in
+                           ("submit", "copy", "cancel", "check", "confirm", "approve", "deny")),
+                         *((f"/api/v1/organizations/{{id}}/{action}", "post") for action in ("vet", "suspend"))):
         expect(method in paths.get(path, {}), f"openapi.json lacks {method} {path}: {sorted(paths)}")
     for path, item in paths.items():
         for method in item:
             if method in ("parameters", "summary", "description"):
                 continue
-            real = path.replace("{issuer}", "issuing-1").replace("{serial}", "ab" * 18).replace("{code}", "bad-csr")
-            answer = ca.admin.request(method.upper(), real, b"" if method == "post" else None,
-                                      content_type="application/json" if method == "post" else None)
+            real = re.sub(r"\{\w+\}", lambda part: known.get(part[0], "none-of-this-name"), path)
+            sends = method in ("post", "patch")
+            answer = ca.admin.request(method.upper(), real, b"" if sends else None,
+                                      content_type="application/json" if sends else None)
             expect(answer.status != 405, f"openapi.json has {method} {path}, the server does not")
             if answer.status == 404:
-                equal(path.count("{serial}"), 1, f"{path} is described and not found")
+                expect(re.search(r"\{(serial|id|what)\}", path), f"{path} is described and not found")
 
 
 @tests.rule()
 def every_problem_has_its_page(ca):
     codes = """bad-request bad-csr bad-signature weak-algorithm weak-key blocked-key bad-name profile-unknown
-        validity-too-long too-many-names identity-required identity-revoked role-required name-not-allowed not-found
-        method-not-allowed too-large unsupported-media-type token-unavailable store-full busy""".split()
+        validity-too-long too-many-names identity-required identity-revoked role-required name-not-allowed caa-forbids
+        organization-not-valid approval-not-allowed not-found method-not-allowed too-large unsupported-media-type
+        order-state validation-failed approval-mismatch token-unavailable store-full busy""".split()
     for code in codes:
         answer = ca.nobody.get(f"/problems/{code}")
         equal(answer.status, 200, f"/problems/{code}")

@@ -205,13 +205,9 @@ if os.getuid() == 0:  # nobody else may mount a small tmpfs
 
 # ---- the store ----
 
-@tests.rule(60)
-def a_store_of_a_newer_format_is_left_alone(ca):
-    newer = CA(ca.env, "newer", start=False)
-    store = newer.file("store")
-    dump = run("mdb_dump", "-a", store).stdout
-    changed, count = re.subn(r"( 666f726d6174\n )00000001\n", r"\g<1>00000063\n", dump)
-    equal(count, 1, "format records in the store")
+def rewrite_store(store, change):
+    """The store with its dump changed, as another version of the server would have left it."""
+    changed = change(run("mdb_dump", "-a", store).stdout)
     for name in ("data.mdb", "lock.mdb"):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(store, name))
@@ -219,6 +215,19 @@ def a_store_of_a_newer_format_is_left_alone(ca):
     owner = os.stat(store)
     for name in os.listdir(store):
         os.chown(os.path.join(store, name), owner.st_uid, owner.st_gid)
+
+
+def with_format(dump, number):
+    changed, count = re.subn(r"( 666f726d6174\n )[0-9a-f]{8}\n", rf"\g<1>{number:08x}\n", dump)
+    equal(count, 1, "format records in the store")
+    return changed
+
+
+@tests.rule(60)
+def a_store_of_a_newer_format_is_left_alone(ca):
+    newer = CA(ca.env, "newer", start=False)
+    store = newer.file("store")
+    rewrite_store(store, lambda dump: with_format(dump, 99))
     with open(os.path.join(store, "data.mdb"), "rb") as file:
         before = file.read()
     done = newer.cli("store", "check", check=False)
@@ -229,6 +238,36 @@ def a_store_of_a_newer_format_is_left_alone(ca):
     newer.stop()
     with open(os.path.join(store, "data.mdb"), "rb") as file:
         expect(file.read() == before, "the store was changed")
+
+
+# What format 2 brought.
+NEW_IN_2 = {"orders", "authorizations", "organizations", "organization-versions", "statements", "deliveries",
+            "by-ordered", "by-status", "by-due", "by-serial", "by-delivery", "by-lapse"}
+
+
+def as_format_1(dump):
+    sections = re.findall(r"VERSION=3\n.*?DATA=END\n", dump, re.DOTALL)
+    kept = [section for section in sections if re.search(r"^database=(.*)$", section, re.M).group(1) not in NEW_IN_2]
+    equal(len(sections) - len(kept), len(NEW_IN_2), "databases that format 2 brought")
+    return with_format("".join(kept), 1)
+
+
+@tests.rule(60)
+def a_store_of_an_older_format_is_checked_as_it_is_and_brought_up_to_date_by_the_server(ca):
+    older = CA(ca.env, "older", start=False)
+    older.key = ca.key
+    store = older.file("store")
+    rewrite_store(store, as_format_1)
+    older.store_check()
+    older.cli("store", "backup", older.file("backup-1"))
+    older.start()
+    contains(older.log(), "brought up to the present format", "the server's log")
+    issues_again(older)
+    equal(older.stop(), 0, "exit status")
+    older.store_check()
+    names = set(re.findall(r"^database=(.*)$", run("mdb_dump", "-a", store).stdout, re.M))
+    equal(NEW_IN_2 - names, set(), "databases that are missing")
+    older.cli("store", "check", older.file("backup-1"))
 
 
 @tests.rule()
@@ -471,10 +510,10 @@ if os.getuid() == 0:
 
 @tests.rule()
 def the_walls_stand(ca):
-    """The front has no file of token or store open; nobody shows a PIN; the signer listens nowhere."""
+    """Front and validator have no file of token or store open; nobody shows a PIN; signer and validator listen nowhere."""
     closed_up(ca)
-    roles = ca.roles()
-    equal(sorted(roles), ["front", "signer"], "roles")
+    roles = wait_until(lambda: ca.roles() if len(ca.roles()) == 3 else None, 10, "all roles")
+    equal(sorted(roles), ["front", "signer", "validator"], "roles")
     for role, pid in roles.items():
         try:
             opened = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
@@ -486,21 +525,22 @@ def the_walls_stand(ca):
             expect(os.getuid() != 0, f"root may not look at the {role}")
             continue
         expect(os.getuid() == 0, f"the {role} can be looked at by its user")
-        if role == "front":
+        if role != "signer":
             for path in opened:
-                expect(not re.search("/store/|/token/|memfd:", path), f"the front has {path}")
-            expect("softhsm" not in maps and "data.mdb" not in maps, "the front has loaded the token or the store")
+                expect(not re.search("/store/|/token/|memfd:", path), f"the {role} has {path}")
+            expect("softhsm" not in maps and "data.mdb" not in maps, f"the {role} has loaded the token or the store")
         with open(ca.file("token", "issuing.pin"), "rb") as file:
             expect(file.read().strip() not in environment, f"{role}: a PIN in the environment")
     listening = run("ss", "-ltnp").stdout
     for line in listening.splitlines():
-        expect(f"pid={roles['signer']}," not in line, f"the signer listens: {line}")
+        for role in ("signer", "validator"):
+            expect(f"pid={roles[role]}," not in line, f"the {role} listens: {line}")
 
 
 @tests.rule()
 def the_supervisor_runs_no_thread_and_few_children(ca):
     equal(len(os.listdir(f"/proc/{ca.server.pid}/task")), 1, "threads of the supervisor")
-    equal(len(children(ca.server.pid)), 2, "children of the supervisor")
+    wait_until(lambda: len(children(ca.server.pid)) == 3, 10, "three children of the supervisor")
 
 
 @tests.rule()

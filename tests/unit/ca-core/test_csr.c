@@ -1,7 +1,8 @@
-#include "ca-core/csr.h"
+#include "ca-core/csr_private.h"
 
 #include <stdio.h>
 
+#include "base/text.h"
 #include "tests/unit/ca-core/pure.h"
 
 /* ---- the whole way of a request through the front: 0, or -1 with err ---- */
@@ -134,6 +135,20 @@ static void lists_what_is_not_copied(void)
 		CHECK(found);
 	}
 	CHECK_TEXT(csr->common_name, "www.example.test");
+}
+
+static void cuts_a_long_value_between_characters(void)
+{
+	auto_ca_csr *csr = calloc(1, sizeof(*csr));
+	auto_buf value = BUF_INIT;
+	REQUIRE(csr != NULL);
+	buf_add_text(&value, "x");
+	for (int i = 0; i < 100; i++)
+		buf_add_text(&value, "\xc3\xbc");
+	csr_not_copied(csr, "subject", "O", buf_bytes(&value));
+	struct bytes line = bytes_of(csr->not_copied[0]);
+	CHECK(text_is_utf8(line));
+	CHECK_INT(line.len, strlen("subject O=") + 127);
 }
 
 /* ---- damage ---- */
@@ -300,6 +315,7 @@ SUITE(csr)
 	TEST(says_what_was_wrong);
 	TEST(never_repeats_a_challenge_password);
 	TEST(lists_what_is_not_copied);
+	TEST(cuts_a_long_value_between_characters);
 	TEST(refuses_der_cut_at_every_byte);
 	TEST(refuses_pem_cut_at_every_byte);
 	TEST(refuses_each_flipped_bit);

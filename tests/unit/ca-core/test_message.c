@@ -37,7 +37,9 @@ static void issuing_reads_back_and_refuses_every_truncation(void)
 {
 	ROUND_TRIP(issue, .session = 9, .profile = TEXT("server-dv"), .days = 30, .common_name = TEXT("a.test"),
 		   .name_count = 2, .names = { TEXT("dns:a.test"), TEXT("ip:192.0.2.1") }, .spki = TEXT("spki"),
-		   .csr_hash = { 1, 2, 3 }, .idempotency_key = TEXT("once"), .deadline_ms = -5, .dry_run = true);
+		   .csr_hash = { 1, 2, 3 }, .asked_subject = TEXT("O=Example"), .not_copied_count = 1,
+		   .not_copied = { TEXT("subject O=Example") }, .idempotency_key = TEXT("once"), .deadline_ms = -5,
+		   .dry_run = true);
 	ROUND_TRIP(issued, .issuer = TEXT("issuing-1"), .serial = TEXT("\x01\x02"), .certificate = TEXT("der"),
 		   .again = true);
 	ROUND_TRIP(front_certificate, .spki = TEXT("spki"));
@@ -99,7 +101,7 @@ static void an_error_crosses_without_its_causes(void)
 		CHECK_FAILS(message_error_read(BYTES(out.data, len), &peer, &err) == -1, &err, ERR_BAD_REQUEST);
 }
 
-static void refuses_an_error_code_that_does_not_exist(void)
+static void refuses_an_error_code_that_is_never_sent(void)
 {
 	struct error sent = ERR_INIT, peer, err = ERR_INIT;
 	auto_buf out = BUF_INIT;
@@ -107,7 +109,10 @@ static void refuses_an_error_code_that_does_not_exist(void)
 	message_error_write(&sent, &out);
 	out.data[0] = 0xff;
 	CHECK_FAILS(message_error_read(buf_bytes(&out), &peer, &err) == -1, &err, ERR_BAD_REQUEST);
-	out.data[0] = out.data[1] = 0; /* ERR_NONE is no error */
+	out.data[0] = 0;
+	out.data[1] = ERR_SIGNATURE_UNCERTAIN; /* is never sent */
+	CHECK_FAILS(message_error_read(buf_bytes(&out), &peer, &err) == -1, &err, ERR_BAD_REQUEST);
+	out.data[1] = ERR_NONE; /* is no error */
 	CHECK_FAILS(message_error_read(buf_bytes(&out), &peer, &err) == -1, &err, ERR_BAD_REQUEST);
 }
 
@@ -178,7 +183,7 @@ SUITE(message)
 	TEST(the_inventory_reads_back_and_refuses_every_truncation);
 	TEST(what_admins_ask_reads_back_and_refuses_every_truncation);
 	TEST(an_error_crosses_without_its_causes);
-	TEST(refuses_an_error_code_that_does_not_exist);
+	TEST(refuses_an_error_code_that_is_never_sent);
 	TEST(refuses_what_is_out_of_its_limits);
 	TEST(refuses_a_boolean_that_is_neither);
 	TEST(refuses_kinds_and_sizes_that_mean_nothing);

@@ -28,9 +28,9 @@ static void asking_reads_back_and_refuses_every_truncation(void)
 
 static void acting_and_deciding_read_back_and_refuse_every_truncation(void)
 {
-	for (uint8_t action = ORDER_ACT_SUBMIT; action <= ORDER_ACT_CONFIRM; action++)
-		ROUND_TRIP(order_act, .session = 1, .id = TEXT("o-1"), .action = action, .name = TEXT("dns:a.test"),
-			   .code = TEXT("abcdefghijklmnopqrstuvwxyz"));
+	for (int action = ORDER_ACT_SUBMIT; action <= ORDER_ACT_CONFIRM; action++)
+		ROUND_TRIP(order_act, .session = 1, .id = TEXT("o-1"), .action = (uint8_t)action,
+			   .name = TEXT("dns:a.test"), .code = TEXT("abcdefghijklmnopqrstuvwxyz"));
 	ROUND_TRIP(decide, .session = 1, .id = TEXT("o-1"), .statement = TEXT("chancery-statement-v1\n"),
 		   .certificate = TEXT("der"), .signature = TEXT("sig"));
 }

@@ -2,6 +2,7 @@
 #include "tests/unit/httpd/rig.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -73,7 +74,25 @@ void credential_free(struct credential *c)
 	*c = (struct credential){ NULL, NULL };
 }
 
+static void add_parts(X509_REQ *request, int parts, const char *part)
+{
+	X509_NAME *subject = X509_NAME_new();
+	for (int i = 0; i < parts; i++)
+		REQUIRE(X509_NAME_add_entry_by_txt(subject, "OU", MBSTRING_UTF8, (const unsigned char *)part, -1, -1,
+						   i ? -1 : 0) == 1);
+	(void)X509_REQ_set_subject_name(request, subject);
+	X509_NAME_free(subject);
+	if (parts > 0)
+		(void)X509_REQ_add1_attr_by_NID(request, NID_pkcs9_challengePassword, MBSTRING_ASC,
+						(const unsigned char *)"secret", -1);
+}
+
 struct bytes rig_csr(const char *san)
+{
+	return rig_csr_of(0, NULL, san);
+}
+
+struct bytes rig_csr_of(int parts, const char *part, const char *san)
 {
 	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
 	X509_REQ *request = X509_REQ_new();
@@ -81,6 +100,7 @@ struct bytes rig_csr(const char *san)
 	(void)sk_X509_EXTENSION_push(extensions, X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, san));
 	(void)X509_REQ_add_extensions(request, extensions);
 	(void)X509_REQ_set_pubkey(request, key);
+	add_parts(request, parts, part);
 	REQUIRE(X509_REQ_sign(request, key, EVP_sha256()) > 0);
 	FILE *file = fopen(unit_path("request.pem"), "w");
 	(void)PEM_write_X509_REQ(file, request);
@@ -246,6 +266,39 @@ bool rig_await_ready(struct rig *rig)
 	struct pollfd ready = { .fd = rig->control, .events = POLLIN };
 	char kind = 0;
 	return poll(&ready, 1, 20000) == 1 && recv(rig->control, &kind, 1, 0) == 1 && kind == 'R';
+}
+
+#define REGION_MAX ((size_t)64 << 20) /* a reservation, of which little is memory */
+
+static size_t count_in(int memory, uintptr_t begin, size_t len, const char *text)
+{
+	auto_free char *copy = malloc(len);
+	size_t found = 0, text_len = strlen(text);
+	if (!copy || pread(memory, copy, len, (off_t)begin) != (ssize_t)len)
+		return 0;
+	for (const char *at = copy; (at = memmem(at, len - (size_t)(at - copy), text, text_len)) != NULL; at++)
+		found++;
+	return found;
+}
+
+size_t rig_count_in_memory(struct rig *rig, const char *text)
+{
+	char path[64], line[512];
+	size_t found = 0;
+	(void)snprintf(path, sizeof(path), "/proc/%d/mem", (int)rig->front);
+	auto_fd memory = open(path, O_RDONLY | O_CLOEXEC);
+	(void)snprintf(path, sizeof(path), "/proc/%d/maps", (int)rig->front);
+	FILE *maps = fopen(path, "r");
+	while (memory >= 0 && maps && fgets(line, sizeof(line), maps)) {
+		char *end = line;
+		uintptr_t begin = strtoull(line, &end, 16);
+		size_t len = *end == '-' ? strtoull(end + 1, &end, 16) - begin : 0;
+		if (len > 0 && len <= REGION_MAX && strncmp(end, " rw", 3) == 0)
+			found += count_in(memory, begin, len, text);
+	}
+	if (maps)
+		(void)fclose(maps);
+	return found;
 }
 
 void rig_stop(struct rig *rig)

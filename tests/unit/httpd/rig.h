@@ -5,6 +5,7 @@
 #ifndef CHANCERY_TESTS_UNIT_HTTPD_RIG_H
 #define CHANCERY_TESTS_UNIT_HTTPD_RIG_H
 
+#include <jansson.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -28,6 +29,8 @@ struct rig_signer {
 	_Atomic bool hold;             /* MSG_ISSUE is not answered */
 	_Atomic int refuse;            /* enum err_code for every request under a session; 0: none */
 	_Atomic bool dry_run_refuses;  /* csr/decode: name-not-allowed for profile "client" */
+	_Atomic bool makes_orders;     /* MSG_ISSUE becomes an order */
+	_Atomic uint32_t order_names;  /* > 0: an order has so many, all of their texts as long as they may be */
 	_Atomic uint8_t roles;         /* of every identity */
 	_Atomic int front_age_percent; /* how much of a day's life is over when the front gets its certificate */
 	_Atomic uint64_t held_id;      /* of the MSG_ISSUE that is held */
@@ -62,6 +65,8 @@ void rig_new_signer(struct rig *rig);
 void rig_end_signer(struct rig *rig);
 /* Sends a message under id 0. */
 void rig_tell(struct rig *rig, uint16_t type, struct bytes payload);
+/* How often the text stands in the front's memory; 0 where nobody may look. */
+size_t rig_count_in_memory(struct rig *rig, const char *text);
 /* Waits until the front has sent 'R'. */
 bool rig_await_ready(struct rig *rig);
 
@@ -72,6 +77,8 @@ struct credential rig_credential(const struct credential *issuer, const char *na
 void credential_free(struct credential *c);
 /* A signing request in PEM for these SAN ("DNS:a.test,IP:192.0.2.1"); valid until the test ends. */
 struct bytes rig_csr(const char *san);
+/* The same with `parts` times OU=part in one RDN of its subject, and a challenge password. */
+struct bytes rig_csr_of(int parts, const char *part, const char *san);
 
 /* ---- clients ---- */
 struct client {
@@ -105,6 +112,15 @@ void client_ask(struct client *c, const char *method, const char *path, const ch
 /* The same in one: connects, asks, closes. */
 struct reply ask_https(struct rig *rig, const struct credential *credential, const char *method, const char *path,
 		       const char *headers, struct bytes body);
+/* As the identity of this name. */
+struct reply ask_as(struct rig *rig, const char *name, const char *method, const char *path, const char *headers,
+		    struct bytes body);
+/* As admin: the answer has this status, and this text in it. body: text. */
+void check_status(struct rig *rig, const char *method, const char *path, const char *headers, const char *body,
+		  int status, const char *in_answer);
+/* The answer's content, freed by the caller; and a text that is a member. */
+json_t *json_of(struct reply *reply);
+const char *text_at(json_t *value, const char *member);
 struct reply ask_http(struct rig *rig, const char *method, const char *path, const char *headers);
 #define CSR_TYPE "Content-Type: application/pkcs10\r\n"
 #define JSON_TYPE "Content-Type: application/json\r\n"

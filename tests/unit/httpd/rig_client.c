@@ -162,6 +162,37 @@ struct reply ask_https(struct rig *rig, const struct credential *credential, con
 	return reply;
 }
 
+struct reply ask_as(struct rig *rig, const char *name, const char *method, const char *path, const char *headers,
+		    struct bytes body)
+{
+	struct credential shown = rig_credential(&rig->issuing, name, "clientAuth", -60, 3600, BYTES_NONE);
+	struct reply reply = ask_https(rig, &shown, method, path, headers, body);
+	credential_free(&shown);
+	return reply;
+}
+
+json_t *json_of(struct reply *reply)
+{
+	json_t *value = json_loadb((const char *)reply->body.data, reply->body.len, JSON_REJECT_DUPLICATES, NULL);
+	CHECK(value != NULL);
+	return value;
+}
+
+const char *text_at(json_t *value, const char *member)
+{
+	return json_string_value(json_object_get(value, member));
+}
+
+void check_status(struct rig *rig, const char *method, const char *path, const char *headers, const char *body,
+		  int status, const char *in_answer)
+{
+	struct reply reply = ask_as(rig, "admin", method, path, headers, bytes_of(body));
+	CHECK_INT(reply.status, status);
+	if (!strstr(reply_text(&reply), in_answer))
+		CHECK_TEXT(reply_text(&reply), in_answer);
+	reply_free(&reply);
+}
+
 struct reply ask_http(struct rig *rig, const char *method, const char *path, const char *headers)
 {
 	struct reply reply;

@@ -10,19 +10,19 @@
 #include "ca-core/message.h"
 #include "tests/unit/httpd/rig_private.h"
 
-static void answer(struct rig *rig, uint16_t type, uint64_t id, const struct buf *payload)
+void rig_answer(struct rig *rig, uint16_t type, uint64_t id, const struct buf *payload)
 {
 	struct error err = ERR_INIT;
 	(void)channel_send(rig->signer.channel, type, id, buf_bytes(payload), &err);
 }
 
-static void refuse(struct rig *rig, uint64_t id, enum err_code code, const char *text)
+void rig_refuse(struct rig *rig, uint64_t id, enum err_code code, const char *text)
 {
 	struct error refused = ERR_INIT;
 	auto_buf payload = BUF_INIT;
 	(void)err_set(&refused, code, "%s", text);
 	message_error_write(&refused, &payload);
-	answer(rig, MSG_ERROR, id, &payload);
+	rig_answer(rig, MSG_ERROR, id, &payload);
 }
 
 /* ---- sessions ---- */
@@ -48,7 +48,7 @@ static void open_session(struct rig *rig, const struct frame *frame)
 	else if (!bytes_are(question.proof, "chy_good"))
 		name[0] = '\0';
 	if (name[0] == '\0' || strcmp(name, "stranger") == 0) {
-		refuse(rig, frame->id, ERR_IDENTITY_REQUIRED, "nobody is enrolled with this");
+		rig_refuse(rig, frame->id, ERR_IDENTITY_REQUIRED, "nobody is enrolled with this");
 		return;
 	}
 	rig->signer.opened++;
@@ -58,7 +58,7 @@ static void open_session(struct rig *rig, const struct frame *frame)
 					   .roles = rig->signer.roles,
 					   .expires_s = INT64_C(4000000000) };
 	message_session_write(&session, &payload);
-	answer(rig, MSG_SESSION, frame->id, &payload);
+	rig_answer(rig, MSG_SESSION, frame->id, &payload);
 }
 
 /* ---- issuing ---- */
@@ -83,7 +83,7 @@ static void reply_issued(struct rig *rig, uint64_t id, struct bytes spki, const 
 					 .serial = BYTES(serial, sizeof(serial)),
 					 .certificate = buf_bytes(&der) };
 	message_issued_write(&issued, &payload);
-	answer(rig, MSG_ISSUED, id, &payload);
+	rig_answer(rig, MSG_ISSUED, id, &payload);
 }
 
 static void issue(struct rig *rig, const struct frame *frame)
@@ -93,9 +93,11 @@ static void issue(struct rig *rig, const struct frame *frame)
 	auto_buf nothing = BUF_INIT;
 	CHECK(message_issue_read(frame->payload, &question, &err) == 0);
 	if (question.dry_run && rig->signer.dry_run_refuses && bytes_are(question.profile, "client")) {
-		refuse(rig, frame->id, ERR_NAME_NOT_ALLOWED, "no grant covers this name");
+		rig_refuse(rig, frame->id, ERR_NAME_NOT_ALLOWED, "no grant covers this name");
+	} else if (rig->signer.makes_orders) {
+		rig_answer_with_order(rig, frame->id, question.dry_run);
 	} else if (question.dry_run) {
-		answer(rig, MSG_DONE, frame->id, &nothing);
+		rig_answer(rig, MSG_DONE, frame->id, &nothing);
 	} else if (rig->signer.hold) {
 		buf_clear(&rig->signer.held_spki);
 		buf_add_bytes(&rig->signer.held_spki, question.spki);
@@ -144,7 +146,7 @@ static void list_certificates(struct rig *rig, uint64_t id)
 	struct message_certificates page = { .count = 1, .next = bytes_of("more") };
 	page.rows[0] = buf_bytes(&row_payload);
 	message_certificates_write(&page, &payload);
-	answer(rig, MSG_CERTIFICATES, id, &payload);
+	rig_answer(rig, MSG_CERTIFICATES, id, &payload);
 }
 
 static void get_certificate(struct rig *rig, const struct frame *frame)
@@ -153,13 +155,13 @@ static void get_certificate(struct rig *rig, const struct frame *frame)
 	struct error err = ERR_INIT;
 	CHECK(message_certificate_get_read(frame->payload, &question, &err) == 0);
 	if (!bytes_equal(question.serial, BYTES(shown_serial, sizeof(shown_serial)))) {
-		refuse(rig, frame->id, ERR_NOT_FOUND, "there is no certificate of this serial");
+		rig_refuse(rig, frame->id, ERR_NOT_FOUND, "there is no certificate of this serial");
 		return;
 	}
 	auto_buf payload = BUF_INIT;
 	struct message_certificate row = shown_row(bytes_of("DER"));
 	message_certificate_write(&row, &payload);
-	answer(rig, MSG_CERTIFICATE, frame->id, &payload);
+	rig_answer(rig, MSG_CERTIFICATE, frame->id, &payload);
 }
 
 static void change_status(struct rig *rig, const struct frame *frame)
@@ -172,7 +174,7 @@ static void change_status(struct rig *rig, const struct frame *frame)
 						  .crl_from_s = 1790000000,
 						  .crl_number = 1790000000000 };
 	message_status_changed_write(&changed, &payload);
-	answer(rig, MSG_STATUS_CHANGED, frame->id, &payload);
+	rig_answer(rig, MSG_STATUS_CHANGED, frame->id, &payload);
 }
 
 static void list_audit(struct rig *rig, uint64_t id)
@@ -185,7 +187,7 @@ static void list_audit(struct rig *rig, uint64_t id)
 	page->rows[0].entry = bytes_of("{\"what\":\"issue\"}");
 	message_audit_entries_write(page, &payload);
 	free(page);
-	answer(rig, MSG_AUDIT_ENTRIES, id, &payload);
+	rig_answer(rig, MSG_AUDIT_ENTRIES, id, &payload);
 }
 
 static void tell_health(struct rig *rig, uint64_t id)
@@ -200,7 +202,7 @@ static void tell_health(struct rig *rig, uint64_t id)
 	health.counters[0].name = bytes_of("chancery_certificates_issued_total{profile=\"client\"}");
 	health.counters[0].value = 3;
 	message_health_write(&health, &payload);
-	answer(rig, MSG_HEALTH, id, &payload);
+	rig_answer(rig, MSG_HEALTH, id, &payload);
 }
 
 /* ---- the thread ---- */
@@ -218,9 +220,9 @@ static void answer_under_session(struct rig *rig, const struct frame *frame)
 {
 	remember(rig, frame);
 	if (atomic_exchange(&rig->signer.forget_sessions, false))
-		refuse(rig, frame->id, ERR_CONFLICT, "this session is not open");
+		rig_refuse(rig, frame->id, ERR_CONFLICT, "this session is not open");
 	else if (rig->signer.refuse != 0)
-		refuse(rig, frame->id, (enum err_code)rig->signer.refuse, "refused as the test wants it");
+		rig_refuse(rig, frame->id, (enum err_code)rig->signer.refuse, "refused as the test wants it");
 	else if (frame->type == MSG_ISSUE)
 		issue(rig, frame);
 	else if (frame->type == MSG_CERTIFICATE_LIST)
@@ -232,7 +234,7 @@ static void answer_under_session(struct rig *rig, const struct frame *frame)
 	else if (frame->type == MSG_AUDIT_LIST)
 		list_audit(rig, frame->id);
 	else
-		CHECK(false);
+		CHECK(rig_answer_about_orders(rig, frame));
 }
 
 static void *play(void *arg)

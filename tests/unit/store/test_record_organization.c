@@ -99,26 +99,41 @@ static void an_organization_reads_back_and_nothing_else_does(void)
 	fixture_check_strict(&out, recode_organization);
 }
 
+static void check_limit(const struct record_organization *r, struct bytes *field, size_t most)
+{
+	struct bytes before = *field;
+	memset(long_text, 'a', sizeof(long_text));
+	*field = BYTES(long_text, most);
+	CHECK(!is_refused_organization(r));
+	*field = BYTES(long_text, most + 1);
+	CHECK(is_refused_organization(r));
+	*field = before;
+}
+
 static void an_organizations_texts_are_as_long_as_the_header_says(void)
 {
 	struct record_organization *r = suspended();
-	CHECK_LIMIT(organization, r, id, 64);
-	CHECK_LIMIT(organization, r, legal_name, 1024);
-	CHECK_LIMIT(organization, r, registration_number, 1024);
-	CHECK_LIMIT(organization, r, jurisdiction_state, 1024);
-	CHECK_LIMIT(organization, r, jurisdiction_locality, 1024);
-	CHECK_LIMIT(organization, r, street, 1024);
-	CHECK_LIMIT(organization, r, locality, 1024);
-	CHECK_LIMIT(organization, r, state, 1024);
-	CHECK_LIMIT(organization, r, postal_code, 1024);
-	CHECK_LIMIT(organization, r, business_category, 1024);
-	CHECK_LIMIT(organization, r, documents[0].note, 1024);
-	CHECK_LIMIT(organization, r, documents[0].source, 1024);
-	CHECK_LIMIT(organization, r, domains[1], 253);
-	CHECK_LIMIT(organization, r, agents[0], 64);
-	CHECK_LIMIT(organization, r, changed_by, 64);
-	CHECK_LIMIT(organization, r, vetted_by, 64);
-	CHECK_LIMIT(organization, r, suspended_by, 64);
+	check_limit(r, &r->id, 64);
+	check_limit(r, &r->legal_name, 1024);
+	struct bytes *const texts[] = {
+		&r->registration_number,
+		&r->jurisdiction_state,
+		&r->jurisdiction_locality,
+		&r->street,
+		&r->locality,
+		&r->state,
+		&r->postal_code,
+		&r->business_category,
+		&r->documents[0].source,
+	};
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		check_limit(r, texts[i], 1024);
+	check_limit(r, &r->documents[0].note, 1024);
+	check_limit(r, &r->domains[1], 253);
+	check_limit(r, &r->agents[0], 64);
+	check_limit(r, &r->changed_by, 64);
+	check_limit(r, &r->vetted_by, 64);
+	check_limit(r, &r->suspended_by, 64);
 	CHECK(!is_refused_organization(r));
 }
 

@@ -43,7 +43,7 @@ static void txt_is_shown_by_its_one_string(void)
 	buf_u8(&split, 26);
 	buf_add(&split, RIG_VALUE, 26);
 	buf_u8(&split, 26);
-	buf_add(&split, RIG_VALUE + 26, 26);
+	buf_add(&split, &RIG_VALUE[26], 26);
 	rig_dns_add(dns, AT "two.example.test", DNS_TXT, buf_bytes(&split));
 	tried(dns_txt_try, "dns:two.example.test", false, "wrong-value", "found");
 	close_rig();

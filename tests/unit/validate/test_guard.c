@@ -149,18 +149,6 @@ static void a_refusal_says_what_the_address_is(void)
 	CHECK(guard_forbids(NULL, BYTES("abc", 3), 80) != NULL);
 }
 
-static void the_first_port_is_80_where_the_zone_lets_it_be(void)
-{
-	char *one[] = { (char *)"8081", (char *)"80" };
-	struct ca_config_zone zone = { .connect_ports = { one, 2 } };
-	CHECK_INT(guard_first_port(NULL), 80);
-	CHECK_INT(guard_first_port(&zone), 80);
-	zone.connect_ports.count = 1;
-	CHECK_INT(guard_first_port(&zone), 8081);
-	zone.connect_ports.count = 0;
-	CHECK_INT(guard_first_port(&zone), 80);
-}
-
 SUITE(guard)
 {
 	TEST(public_addresses_are_free_at_the_ports_of_http_and_https);
@@ -169,5 +157,4 @@ SUITE(guard)
 	TEST(a_zone_opens_only_the_network_that_it_lists);
 	TEST(no_zone_opens_what_is_nobodys_address);
 	TEST(a_refusal_says_what_the_address_is);
-	TEST(the_first_port_is_80_where_the_zone_lets_it_be);
 }
