@@ -43,6 +43,9 @@ static void fill_create(struct instead *i)
 	memcpy(c->names, m->names, m->name_count * sizeof(m->names[0]));
 	c->spki = m->spki;
 	memcpy(c->csr_hash, m->csr_hash, sizeof(c->csr_hash));
+	c->asked_subject = m->asked_subject;
+	c->not_copied_count = m->not_copied_count;
+	memcpy(c->not_copied, m->not_copied, m->not_copied_count * sizeof(m->not_copied[0]));
 }
 
 /* Whether an order could do what a grant did not: else the refusal stands. */
