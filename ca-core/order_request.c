@@ -56,8 +56,8 @@ static int check(struct ca *ca, const struct ca_actor *actor, struct instead *i,
 	const struct ca_profile *profile = ca_config_profile_for_request(ca->config, i->m->profile, &wrong);
 	if (!profile || ca_request_names(profile, i->m->names, i->m->name_count, &names, &wrong))
 		return -1;
-	if (i->m->idempotency_key.len && ca_request_key(bytes_of(actor->identity), i->m, &names, &i->request_key,
-							i->fingerprint, err))
+	if (i->m->idempotency_key.len &&
+	    ca_request_key(bytes_of(actor->identity), i->m, &names, &i->request_key, i->fingerprint, err))
 		return -1;
 	if (err->code == ERR_ORDER_STATE)
 		return 0; /* the key says which */
@@ -76,7 +76,8 @@ static int look_for_earlier(struct order_work *w, struct instead *i, uint64_t *v
 {
 	struct record_request r;
 	struct bytes value;
-	int found = ca_issuance_earlier(w->ca, w->snap, buf_bytes(&i->request_key), i->fingerprint, &i->certificate, err);
+	int found =
+		ca_issuance_earlier(w->ca, w->snap, buf_bytes(&i->request_key), i->fingerprint, &i->certificate, err);
 	*version = i->certificate.version;
 	i->has_certificate = found == 1;
 	if (found >= 0 || err->code != ERR_ORDER_STATE)

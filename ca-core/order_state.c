@@ -347,7 +347,8 @@ static int review_parts(struct order_work *w, struct error *why, struct error *e
 	}
 	if (order_lapse_names(w)) {
 		(void)err_set(why, ERR_VALIDATION_FAILED, "what was shown of a name does not count any more");
-		return order_go_back(w, ORDER_PENDING_VALIDATION, err_class(why->code)->slug, why->message, err) ? -1 : 1;
+		return order_go_back(w, ORDER_PENDING_VALIDATION, err_class(why->code)->slug, why->message, err) ? -1
+														 : 1;
 	}
 	if (review_officers(w, &officers_changed, err))
 		return -1;

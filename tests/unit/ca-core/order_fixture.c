@@ -321,8 +321,8 @@ void order_statement(struct order_fixture *o, const struct officer *who, bool or
 	CHECK_OK(ca_statement_write(&s, out, &err) == 0, &err);
 }
 
-enum err_code order_send_statement(struct order_fixture *o, const struct officer *who, bool organization, const char *id,
-				   struct bytes text)
+enum err_code order_send_statement(struct order_fixture *o, const struct officer *who, bool organization,
+				   const char *id, struct bytes text)
 {
 	struct error err = ERR_INIT;
 	auto_buf signature = BUF_INIT, out = BUF_INIT;

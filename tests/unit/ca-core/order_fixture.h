@@ -77,9 +77,10 @@ enum err_code order_decide(struct order_fixture *o, const struct officer *who, c
 			   const char *reason);
 /* The parts of it: text (of CA_STATEMENT_MAX) for the bytes' hash; and sent as an actor. */
 void order_statement(struct order_fixture *o, const struct officer *who, bool organization, const char *id,
-		     const uint8_t sha256[32], const char *decision, const char *reason, int64_t time_s, struct buf *out);
-enum err_code order_send_statement(struct order_fixture *o, const struct officer *who, bool organization, const char *id,
-				   struct bytes text);
+		     const uint8_t sha256[32], const char *decision, const char *reason, int64_t time_s,
+		     struct buf *out);
+enum err_code order_send_statement(struct order_fixture *o, const struct officer *who, bool organization,
+				   const char *id, struct bytes text);
 
 /* Enters "acme" (zone.test, agents alice) as olga; vetted by `vetter` where there is one. */
 void order_organization(struct order_fixture *o, const struct officer *vetter);
