@@ -248,9 +248,8 @@ static int tell_certificate(struct expiring *x, struct error *err)
 	for (size_t i = 0; i < r->name_count && i < 100; i++)
 		buf_printf(&text, "    %.*s\n", (int)r->names[i].len, (const char *)r->names[i].data);
 	buf_printf(&text, "\n    chancery renew %s\n", buf_text(&serial));
-	return add_addresses(x, &addresses, err) ||
-			       notify_mail(ca, buf_bytes(&addresses), subject, buf_bytes(&text), buf_bytes(&serial),
-					   x->batch, err)
+	return add_addresses(x, &addresses, err) || notify_mail(ca, buf_bytes(&addresses), subject, buf_bytes(&text),
+								buf_bytes(&serial), x->batch, err)
 		       ? -1
 		       : 0;
 }

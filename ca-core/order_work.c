@@ -94,9 +94,8 @@ static const struct ca_profile *profile_of(const struct ca *ca, struct bytes nam
 int order_work_load(struct order_work *w, struct bytes id, struct error *err)
 {
 	struct bytes value;
-	int found = id.len && id.len <= RECORD_NAME_MAX
-			    ? store_get(w->snap, STORE_ORDERS, id, &value, &w->version, err)
-			    : 0;
+	int found = id.len && id.len <= RECORD_NAME_MAX ? store_get(w->snap, STORE_ORDERS, id, &value, &w->version, err)
+							: 0;
 	if (found < 0 || (found && record_order_decode(value, w->order, err)))
 		return -1;
 	if (!found) {
@@ -305,8 +304,8 @@ struct ca_order *ca_order_load(struct ca *ca, struct bytes id, struct error *err
 			(void)err_set(err, ERR_INTERNAL, "no memory for an order");
 		return NULL;
 	}
-	int found = id.len && id.len <= RECORD_NAME_MAX ? store_get(snap, STORE_ORDERS, id, &value, &o->version, err)
-							: 0;
+	int found =
+		id.len && id.len <= RECORD_NAME_MAX ? store_get(snap, STORE_ORDERS, id, &value, &o->version, err) : 0;
 	if (found == 0)
 		(void)err_set(err, ERR_NOT_FOUND, "there is no such order");
 	if (found == 1)

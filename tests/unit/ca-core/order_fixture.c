@@ -29,6 +29,9 @@ static const char configuration[] =
 	"  methods = { \"dns-txt\", \"http\" }\n  caa = \"off\"\n  parent-domains = true\n}\n"
 	"profile \"asked\" {\n  kind = \"server\"\n  issuer = \"issuing-1\"\n  waivers = { \"internal-names\" }\n"
 	"  methods = { \"grant\", \"dns-txt\" }\n  caa = \"off\"\n  approvals = 1\n}\n"
+	"profile \"short-memory\" {\n  kind = \"server\"\n  issuer = \"issuing-1\"\n"
+	"  waivers = { \"internal-names\" }\n  methods = { \"dns-txt\" }\n  caa = \"off\"\n  approvals = 1\n"
+	"  reuse-days = 1\n}\n"
 	"profile \"asked-caa\" {\n  kind = \"server\"\n  issuer = \"issuing-1\"\n  waivers = { \"internal-names\" }\n"
 	"  methods = { \"dns-txt\" }\n  approvals = 1\n}\n"
 	"profile \"ov\" {\n  kind = \"server\"\n  issuer = \"issuing-1\"\n  waivers = { \"internal-names\" }\n"
@@ -318,8 +321,8 @@ void order_statement(struct order_fixture *o, const struct officer *who, bool or
 	CHECK_OK(ca_statement_write(&s, out, &err) == 0, &err);
 }
 
-enum err_code order_send_statement(struct order_fixture *o, const struct officer *who, bool organization, const char *id,
-				   struct bytes text)
+enum err_code order_send_statement(struct order_fixture *o, const struct officer *who, bool organization,
+				   const char *id, struct bytes text)
 {
 	struct error err = ERR_INIT;
 	auto_buf signature = BUF_INIT, out = BUF_INIT;

@@ -3,8 +3,8 @@
  * an organization, and a played validator: what it is asked is kept, and answered by the test.
  *
  * Names: zone.test and below are a private zone, where orders can show names; public.test is none. Profiles:
- * "dv" (CAA off), "dv-caa" (enforce), "dv-report", "dv-parent" (parent domains), "ov", "ev", "asked" (one officer under
- * DV). Identities: alice and bob (requesters), olga and oskar (officers), aud (auditor), adm (admin).
+ * "dv" (CAA off), "dv-mail", "dv-caa" (enforce), "dv-report", "dv-parent" (parent domains), "ov", "ev", "asked" (one
+ * officer under DV), "asked-caa", "short-memory" (what is shown counts a day). Identities: alice and bob (requesters), olga and oskar (officers), aud (auditor), adm (admin).
  */
 #ifndef CHANCERY_TESTS_CA_ORDER_FIXTURE_H
 #define CHANCERY_TESTS_CA_ORDER_FIXTURE_H
@@ -77,9 +77,10 @@ enum err_code order_decide(struct order_fixture *o, const struct officer *who, c
 			   const char *reason);
 /* The parts of it: text (of CA_STATEMENT_MAX) for the bytes' hash; and sent as an actor. */
 void order_statement(struct order_fixture *o, const struct officer *who, bool organization, const char *id,
-		     const uint8_t sha256[32], const char *decision, const char *reason, int64_t time_s, struct buf *out);
-enum err_code order_send_statement(struct order_fixture *o, const struct officer *who, bool organization, const char *id,
-				   struct bytes text);
+		     const uint8_t sha256[32], const char *decision, const char *reason, int64_t time_s,
+		     struct buf *out);
+enum err_code order_send_statement(struct order_fixture *o, const struct officer *who, bool organization,
+				   const char *id, struct bytes text);
 
 /* Enters "acme" (zone.test, agents alice) as olga; vetted by `vetter` where there is one. */
 void order_organization(struct order_fixture *o, const struct officer *vetter);
