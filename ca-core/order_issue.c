@@ -14,7 +14,7 @@
 /* ---- CAA, within eight hours ---- */
 
 /* 0: all is settled. 1: the order went back, or waits for a look-up that was sent. */
-static int look_up_caa(struct order_work *w)
+static int look_up_caa(struct order_work *w, struct error *err)
 {
 	struct record_order *o = w->order;
 	struct error away = ERR_INIT;
@@ -27,8 +27,9 @@ static int look_up_caa(struct order_work *w)
 			char why[RECORD_ERROR_MAX + 1];
 			(void)snprintf(why, sizeof(why), "%.*s", (int)n->error.len,
 				       n->error.len ? (const char *)n->error.data : "");
-			order_enter(w, ORDER_PENDING_VALIDATION, err_class(ERR_CAA_FORBIDS)->slug, why);
-			return 1;
+			return order_go_back(w, ORDER_PENDING_VALIDATION, err_class(ERR_CAA_FORBIDS)->slug, why, err)
+				       ? -1
+				       : 1;
 		}
 		open = true;
 		n->next_check_ms = w->now_ms;
@@ -47,37 +48,44 @@ struct issue {
 	bool fixed; /* it is in issuing: its bytes may be signed */
 };
 
+static int fix(struct order_work *w, struct issue *i, struct error *err)
+{
+	struct record_order *o = w->order;
+	struct error why = ERR_INIT;
+	struct ca_issuer *issuer = ca_request_issuer(w->ca, w->profile, err);
+	if (!issuer || !ca_issuer_signer(issuer, err)) /* no serial is taken for a token that is away */
+		return -1;
+	bool built = o->tbs.len || order_fix_tbs(w, &why) == 0;
+	if (built && order_holds(w, &why) == 0) {
+		i->fixed = true;
+		if (o->status == ORDER_READY)
+			order_enter(w, ORDER_ISSUING, NULL, NULL);
+		return 0;
+	}
+	if (order_will_pass(why.code)) {
+		*err = why;
+		return -1;
+	}
+	if (!built)
+		return order_fail(w, &why, err);
+	w->retry_ms = w->now_ms + ORDER_RETRY_MS; /* if it comes back here, then not at once */
+	return order_go_back(w, ORDER_PENDING_VALIDATION, err_class(why.code)->slug, why.message, err);
+}
+
 /* Everything that was decided, looked at once more; then the bytes are fixed for good. */
 static int step_fix(struct order_work *w, void *arg, struct error *err)
 {
 	struct issue *i = arg;
-	struct record_order *o = w->order;
+	const struct record_order *o = w->order;
 	i->fixed = false;
 	if ((o->status != ORDER_READY && o->status != ORDER_ISSUING) || o->due_ms > w->now_ms)
 		return 0; /* somebody else was here, or it is not time */
 	int back = order_review(w, err);
 	if (back == 0)
-		back = look_up_caa(w);
+		back = look_up_caa(w, err);
 	if (back)
 		return back < 0 ? -1 : 0;
-	struct ca_issuer *issuer = ca_request_issuer(w->ca, w->profile, err);
-	if (!issuer || !ca_issuer_signer(issuer, err)) /* no serial is taken for a token that is away */
-		return -1;
-	if (!o->tbs.len && order_fix_tbs(w, err))
-		return -1;
-	struct error why = ERR_INIT;
-	if (order_holds(w, &why)) {
-		if (order_will_pass(why.code)) {
-			*err = why;
-			return -1;
-		}
-		order_enter(w, ORDER_PENDING_VALIDATION, err_class(why.code)->slug, why.message);
-		return 0;
-	}
-	i->fixed = true;
-	if (o->status == ORDER_READY)
-		order_enter(w, ORDER_ISSUING, NULL, NULL);
-	return 0;
+	return fix(w, i, err);
 }
 
 /* ---- issuing -> issued ---- */

@@ -119,6 +119,9 @@ int order_advance(struct order_work *w, struct error *err);
 /* Looks at everything once more that was decided: the order stays as it is (0), or goes back, or ends (1), and says why.
  * -1: cannot be decided now. */
 int order_review(struct order_work *w, struct error *err);
+/* To an earlier state, and why. */
+int order_go_back(struct order_work *w, enum record_order_status status, const char *code, const char *why,
+		  struct error *err);
 /* When it is to be looked at again; 0: only when somebody asks. */
 int64_t order_due_ms(const struct order_work *w);
 /* What is asked for, held against profile, grants and organization. */

@@ -151,6 +151,8 @@ static int go_on(struct order_work *w, struct error *err)
 	struct error open = ERR_INIT;
 	auto_held h;
 	if (ca_policy_approvals(w->profile) == 0) {
+		if (order_pin_organization(w, err))
+			return -1;
 		order_enter(w, ORDER_READY, NULL, NULL);
 		return 0;
 	}
@@ -218,10 +220,19 @@ int order_advance(struct order_work *w, struct error *err)
 
 /* ---- back ---- */
 
-/* To the names: what people agreed to stays, where it is still about the same bytes. */
-static void back_to_names(struct order_work *w, const struct error *why)
+/* What people agreed to stays, where it is still about the same bytes; but bytes that were perhaps signed are not taken
+ * up again once they have been let go: their serial is on record as unfinished. */
+int order_go_back(struct order_work *w, enum record_order_status status, const char *code, const char *why,
+		  struct error *err)
 {
-	order_enter(w, ORDER_PENDING_VALIDATION, err_class(why->code)->slug, why->message);
+	if (w->order->status == ORDER_ISSUING) {
+		status = ORDER_PENDING_VALIDATION;
+		if (order_drop_tbs(w, err))
+			return -1;
+	}
+	order_enter(w, status, code, why);
+	w->returned = true;
+	return 0;
 }
 
 /* New bytes, a new serial; who agreed has to look again. The names stay shown. */
@@ -336,14 +347,15 @@ static int review_parts(struct order_work *w, struct error *why, struct error *e
 	}
 	if (order_lapse_names(w)) {
 		(void)err_set(why, ERR_VALIDATION_FAILED, "what was shown of a name does not count any more");
-		back_to_names(w, why);
-		return 1;
+		return order_go_back(w, ORDER_PENDING_VALIDATION, err_class(why->code)->slug, why->message, err) ? -1 : 1;
 	}
 	if (review_officers(w, &officers_changed, err))
 		return -1;
 	if (officers_changed && w->order->status != ORDER_PENDING_APPROVAL) {
-		order_enter(w, ORDER_PENDING_APPROVAL, "approval-not-allowed", "an officer's approval counts no more");
-		return 1;
+		return order_go_back(w, ORDER_PENDING_APPROVAL, "approval-not-allowed",
+				     "an officer's approval counts no more", err)
+			       ? -1
+			       : 1;
 	}
 	return 0;
 }
