@@ -15,7 +15,8 @@ static int parse(struct ca_issuance *i, const struct message_issue *m, char comm
 	i->profile = ca_config_profile_for_request(i->ca->config, m->profile, err);
 	if (!i->profile || ca_request_names(i->profile, m->names, m->name_count, &i->names, err) ||
 	    ca_request_common_name(m->common_name, common_name, err) || ca_request_key_form(m->idempotency_key, err) ||
-	    ca_key_parse(m->spki, &i->key, err) || ca_request_usable(i->profile, &i->names, common_name, err))
+	    ca_key_parse(m->spki, &i->key, err) || ca_request_usable(i->profile, &i->names, common_name, err) ||
+	    ca_request_kinds(i->profile, &i->names, err))
 		return -1;
 	i->spki = m->spki;
 	i->deadline_ms = m->deadline_ms;
