@@ -43,7 +43,7 @@ class Mail:
 
         def arrived():
             for envelope, mail in reversed(self.taken()):
-                text = f"{mail['Subject']}\n{mail.get_content()}"
+                text = f"{mail['Subject']}\n{mail.get_content()}".replace("\r\n", "\n")
                 if to in envelope["to"] and all(part in text for part in parts):
                     return text
             return None
