@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "ca-core/orders.h"
 #include "ca-core/restore.h"
 
 #define ATTEMPTS 5 /* where others change the same order at the same time */
@@ -232,8 +233,7 @@ static int commit(struct order_work *w, struct error *err)
 		return -1;
 	}
 	w->serial.len = 0;
-	if (w->order->due_ms && w->order->due_ms <= w->now_ms && w->ca->on_order_due)
-		w->ca->on_order_due(w->ca->on_order_due_arg);
+	ca_orders_wake(w->ca);
 	return 0;
 }
 
