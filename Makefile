@@ -21,10 +21,11 @@ MAKEFLAGS += --no-builtin-rules
 
 # ---- flags ----
 
-packages := libcrypto libssl libmicrohttpd gnutls libconfuse jansson libidn2 libpsl libp11 p11-kit-1 libsystemd libcurl
+packages := libcrypto libssl libmicrohttpd gnutls libconfuse jansson libidn2 libpsl libp11 p11-kit-1 libsystemd libcurl \
+	libcares
 # Asked once, when first needed: `make deps` must work where pkg-config is not there yet.
 package_cflags = $(eval package_cflags := $(shell pkg-config --cflags $(packages)))$(package_cflags)
-package_libs = $(eval package_libs := $(shell pkg-config --libs $(packages)) -llmdb -lpthread -ldl)$(package_libs)
+package_libs = $(eval package_libs := $(shell pkg-config --libs $(packages)) -llmdb -lunbound -lpthread -ldl)$(package_libs)
 cunit_libs = $(eval cunit_libs := $(shell pkg-config --libs cunit))$(cunit_libs)
 
 warnings := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla \
@@ -149,6 +150,7 @@ below_hsm := hsm base
 below_store := store base
 below_ca-core := ca-core hsm store base
 below_httpd := httpd ca-core hsm store base
+below_validate := httpd ca-core hsm store base
 below_tools := tools httpd ca-core hsm store base
 unit_libraries = $(foreach folder,$(below_$(1)),$(call library,$(folder)))
 
@@ -299,9 +301,10 @@ $(BUILD)/tidy/%.ok: $(BUILD)/obj/%.o .clang-tidy
 
 deps_packages := gcc make pkg-config libc6-dev libssl-dev libp11-dev libp11-kit-dev softhsm2 libmicrohttpd-dev \
 	liblmdb-dev libconfuse-dev libjansson-dev libidn2-dev libpsl-dev libgnutls28-dev libcurl4-openssl-dev \
-	libsystemd-dev openssl ca-certificates curl
+	libc-ares-dev libunbound-dev dns-root-data libsystemd-dev openssl ca-certificates curl
 test_packages := libcunit1-dev clang clang-format clang-tidy cppcheck libclang-rt-14-dev gnutls-bin nginx-light \
-	haproxy golang-cfssl libnss3-tools p11-kit p11-kit-modules python3 lmdb-utils util-linux procps
+	haproxy knot knot-dnssecutils python3-aiosmtpd golang-cfssl libnss3-tools p11-kit p11-kit-modules python3 \
+	lmdb-utils util-linux procps
 # Any Java and any Node will do; Debian's where there is none.
 test_packages += $(if $(shell command -v keytool),,openjdk-17-jre-headless) $(if $(shell command -v node),,nodejs)
 

@@ -112,6 +112,16 @@ void ca_audit_text(struct ca_audit_entry *e, const char *key, struct bytes value
 	ca_audit_json_text(&e->text, value);
 }
 
+void ca_audit_plain(struct ca_audit_entry *e, const char *key, struct bytes value)
+{
+	if (!fits(e, key, value.len))
+		return;
+	add_key(e, key);
+	buf_u8(&e->text, '"');
+	buf_add_bytes(&e->text, value);
+	buf_u8(&e->text, '"');
+}
+
 void ca_audit_hex(struct ca_audit_entry *e, const char *key, struct bytes value)
 {
 	if (!fits(e, key, 2 * value.len))

@@ -21,7 +21,10 @@
 
 #include "ca-core/ca_private.h"
 
-#define CA_AUDIT_ENTRY_MAX 2048 /* what would make it longer is left out, names first */
+/* What would make it longer is left out, names first. What has to prove something fits: a statement with its
+ * certificate and signature; a certificate of CA_AUDIT_CERTIFICATE_MAX octets in base64. */
+#define CA_AUDIT_ENTRY_MAX 16384
+#define CA_AUDIT_CERTIFICATE_MAX 10240
 #define CA_AUDIT_NAMES_SHOWN 10
 
 struct ca_audit_entry {
@@ -39,6 +42,8 @@ void ca_audit_subject(struct ca_audit_entry *e, struct bytes subject);
 void ca_audit_sha256(struct ca_audit_entry *e, const uint8_t hash[32]);
 /* Details, in the order of the calls. Texts are escaped; a value that would make the entry too long is left out. */
 void ca_audit_text(struct ca_audit_entry *e, const char *key, struct bytes value);
+/* A value that needs no escape: base64. */
+void ca_audit_plain(struct ca_audit_entry *e, const char *key, struct bytes value);
 void ca_audit_hex(struct ca_audit_entry *e, const char *key, struct bytes value);
 void ca_audit_number(struct ca_audit_entry *e, const char *key, int64_t value);
 void ca_audit_time(struct ca_audit_entry *e, const char *key, int64_t s);

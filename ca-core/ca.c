@@ -8,6 +8,7 @@
 #include "ca-core/audit.h"
 #include "ca-core/crl.h"
 #include "ca-core/lint.h"
+#include "ca-core/orders.h"
 #include "ca-core/restore.h"
 #include "hsm/uri.h"
 
@@ -186,7 +187,8 @@ struct ca *ca_open(const struct ca_options *options, struct error *err)
 	ca->store = options->store;
 	ca->clock = options->clock;
 	ca->published = published;
-	if (fill(ca, options, err) == 0)
+	ca->orders = ca_orders_new(err);
+	if (ca->orders && fill(ca, options, err) == 0)
 		ca->provider = hsm_provider_new(err);
 	if (!ca->provider || set_softhsm_conf(options->config, err) || load_issuers(ca, err) ||
 	    ca_audit_load(ca, err) || ca_restore_open(ca, err)) {
@@ -237,6 +239,7 @@ void ca_close(struct ca *ca)
 		(void)pthread_mutex_destroy(&ca->issuers[i].crl_lock);
 	}
 	(void)pthread_mutex_destroy(&ca->head_lock);
+	ca_orders_free(ca->orders);
 	buf_free(&ca->audit.certificate);
 	free(ca->published);
 	free(ca);

@@ -87,6 +87,8 @@ struct ca_counters {
 	_Atomic uint64_t again, unfinished, revoked, crls, crl_ms, heads;
 };
 
+struct ca_orders; /* checks and deliveries that are under way: ca-core/order_due.c */
+
 struct ca {
 	const struct ca_config *config; /* borrowed */
 	struct store *store;            /* borrowed */
@@ -103,6 +105,7 @@ struct ca {
 	size_t issuer_count;
 	struct ca_audit_key audit;
 	struct ca_restored restored;
+	struct ca_orders *orders;
 
 	_Atomic int64_t last_entry_ms;  /* time of the newest audit entry: the clock must not be behind it */
 	pthread_mutex_t head_lock;      /* one head at a time is signed */
@@ -120,6 +123,13 @@ struct ca {
 	 * who sets it cares for the tokens (hsm/token.h). */
 	void (*on_token_changed)(void *arg);
 	void *on_token_changed_arg;
+	/* Told when an order or a delivery has become due at once; must not block. Set once before requests come. */
+	void (*on_order_due)(void *arg);
+	void *on_order_due_arg;
+	/* Takes over the signing of a ready, claimed order (ca-core/order_issue.h), so that a token that does not answer
+	 * holds nobody else up; false: not now. NULL: it is signed where it is found. */
+	bool (*on_order_ready)(void *arg, struct bytes id, struct ca_issuer *issuer);
+	void *on_order_ready_arg;
 };
 
 static inline int64_t ca_now_ms(struct ca *ca)

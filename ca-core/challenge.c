@@ -82,14 +82,17 @@ void ca_challenge_cname_target(const char value[CA_CHALLENGE_VALUE_SIZE], const 
 	(void)snprintf(out, CA_CHALLENGE_NAME_SIZE, "%s.%s", value, base);
 }
 
-void ca_challenge_http_url(struct bytes name, const char value[CA_CHALLENGE_VALUE_SIZE],
+void ca_challenge_http_url(struct bytes name, const char value[CA_CHALLENGE_VALUE_SIZE], uint16_t port,
 			   char out[CA_CHALLENGE_NAME_SIZE + 64])
 {
+	char colon_port[8] = "";
 	struct bytes address = of_kind(name, "ip:"), host = address.len ? address : host_of(name);
 	bool bracketed = address.len && memchr(address.data, ':', address.len);
-	(void)snprintf(out, CA_CHALLENGE_NAME_SIZE + 64, "http://%s%.*s%s/.well-known/pki-validation/%.*s.txt",
-		       bracketed ? "[" : "", (int)host.len, (const char *)host.data, bracketed ? "]" : "", SHORT_LEN,
-		       value);
+	if (port != 80)
+		(void)snprintf(colon_port, sizeof(colon_port), ":%u", port);
+	(void)snprintf(out, CA_CHALLENGE_NAME_SIZE + 64, "http://%s%.*s%s%s/.well-known/pki-validation/%.*s.txt",
+		       bracketed ? "[" : "", (int)host.len, (const char *)host.data, bracketed ? "]" : "", colon_port,
+		       SHORT_LEN, value);
 }
 
 /* ---- which ways there are ---- */

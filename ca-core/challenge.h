@@ -34,8 +34,8 @@ void ca_challenge_cname_name(struct bytes name, const char value[CA_CHALLENGE_VA
 void ca_challenge_cname_target(const char value[CA_CHALLENGE_VALUE_SIZE], const char *base,
 			       char out[CA_CHALLENGE_NAME_SIZE]);
 /* http: "http://NAME/.well-known/pki-validation/FIRST16.txt" (an IPv6 address in brackets), the body the value alone
- * (one LF behind it is allowed). */
-void ca_challenge_http_url(struct bytes name, const char value[CA_CHALLENGE_VALUE_SIZE],
+ * (one LF behind it is allowed). port: ca_config_http_port of the name's zone; where it is not 80, "http://NAME:PORT/...". */
+void ca_challenge_http_url(struct bytes name, const char value[CA_CHALLENGE_VALUE_SIZE], uint16_t port,
 			   char out[CA_CHALLENGE_NAME_SIZE + 64]);
 
 /* Which of `methods` (METHOD_ bits of store/record_order.h's values: 1 grant, 2 dns-txt, 4 dns-cname, 8 http, 16 mail)

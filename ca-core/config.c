@@ -28,7 +28,11 @@ static int read_process(const struct config_section *s, struct ca_config *c)
 	(void)snprintf(p->node, sizeof(p->node), "ca1");
 	if (config_get_name(s, "node", p->node, sizeof(p->node)) ||
 	    config_get_name(s, "signer-user", p->signer_user, sizeof(p->signer_user)) ||
-	    config_get_name(s, "front-user", p->front_user, sizeof(p->front_user)) ||
+	    config_get_name(s, "front-user", p->front_user, sizeof(p->front_user)))
+		return -1;
+	/* Where there is none of its own, rather the front's than who started the server. */
+	(void)snprintf(p->validator_user, sizeof(p->validator_user), "%s", p->front_user);
+	if (config_get_name(s, "validator-user", p->validator_user, sizeof(p->validator_user)) ||
 	    config_get_number(s, "workers", 1, 64, &p->workers) ||
 	    config_get_number(s, "signing-wait-seconds", 1, 600, &p->signing_wait_seconds) ||
 	    config_get_number(s, "signing-queue", 1, 65536, &p->signing_queue) ||

@@ -6,7 +6,8 @@
  * The reference for people is docs/configuration.md; each option there is one here.
  *
  *     arc = "2.999.1"
- *     process { node, signer-user, front-user, workers, signing-wait-seconds, signing-queue, log-format, log-level }
+ *     process { node, signer-user, front-user, validator-user, workers, signing-wait-seconds, signing-queue, log-format,
+ *               log-level }
  *     listen { https, http, names, url, connections, request-seconds }
  *     token "NAME" { module, softhsm-conf, uri, pin, sessions, online, keep-alive-seconds, call-seconds }
  *     issuer "NAME" { token, alternatives, key, parent, crl-hours, crl-overlap-hours }
@@ -38,8 +39,8 @@ struct ca_texts {
 };
 
 struct ca_config_process {
-	char node[33];                        /* default "ca1" */
-	char signer_user[33], front_user[33]; /* "" : run as who started it */
+	char node[33];                                            /* default "ca1" */
+	char signer_user[33], front_user[33], validator_user[33]; /* "" : run as who started it */
 	unsigned workers;              /* threads for each token, and for look-ups: 1 to 64; default: the cores */
 	unsigned signing_wait_seconds; /* how long a request waits for a token that is away; default 10, and
 	                                       * less than request-seconds */
@@ -105,7 +106,7 @@ struct ca_config_zone {
 	bool public_;              /* default true: names must be in the public DNS, never below a non-public suffix */
 	struct ca_config_network *connect_networks; /* what validation may connect to besides public addresses */
 	size_t connect_network_count;
-	struct ca_texts connect_ports; /* default: 80 */
+	struct ca_texts connect_ports; /* default: 80; the first one is asked where 80 is none of them */
 	bool caa_given;
 	enum ca_caa caa;      /* in place of the profile's */
 	struct ca_texts mail; /* addresses besides the five of BR 3.2.2.4.4 */
@@ -161,6 +162,9 @@ const struct ca_profile *ca_config_profile_for_request(const struct ca_config *c
 
 /* The zone of a name ("dns:...", "ip:..."): the longest suffix, or the longest network; NULL: none, the defaults. */
 const struct ca_config_zone *ca_config_zone_of(const struct ca_config *c, struct bytes name);
+/* The port of the method http's first request: 80, or where the zone's connect-ports lack it the first of those. zone may
+ * be NULL. */
+uint16_t ca_config_http_port(const struct ca_config_zone *zone);
 
 /* Whether one grant of `identity` covers each name and the common name under this profile.
  * 0, or ERR_NAME_NOT_ALLOWED naming the first that none covers and what would be. */
@@ -170,10 +174,10 @@ int ca_config_granted(const struct ca_config *c, const char *identity, const str
 /* The commented chancery.conf that `chancery init` writes. */
 struct ca_config_template {
 	const char *node, *module, *softhsm_conf, *url, *arc;
-	const char *signer_user, *front_user;   /* "" for none */
-	const char *const *https, *const *http; /* NULL-ended lists */
-	const char *const *names;               /* NULL-ended: names of the front */
-	bool offline_root;                      /* no token section for the root */
+	const char *signer_user, *front_user, *validator_user; /* "" for none */
+	const char *const *https, *const *http;                /* NULL-ended lists */
+	const char *const *names;                              /* NULL-ended: names of the front */
+	bool offline_root;                                     /* no token section for the root */
 };
 void ca_config_write(const struct ca_config_template *t, struct buf *out);
 

@@ -55,6 +55,7 @@ static void print_process(const struct ca_config *c, struct buf *out)
 	text(out, "process", "", "node", p->node);
 	text(out, "process", "", "signer-user", p->signer_user);
 	text(out, "process", "", "front-user", p->front_user);
+	text(out, "process", "", "validator-user", p->validator_user);
 	number(out, "process", "", "workers", p->workers);
 	number(out, "process", "", "signing-wait-seconds", p->signing_wait_seconds);
 	number(out, "process", "", "signing-queue", p->signing_queue);

@@ -209,6 +209,7 @@ __attribute__((format(printf, 2, 0))) static void on_error(cfg_t *cfg, const cha
 static cfg_opt_t process_options[] = { TEXT("node"),
 				       TEXT("signer-user"),
 				       TEXT("front-user"),
+				       TEXT("validator-user"),
 				       NUMBER("workers"),
 				       NUMBER("signing-wait-seconds"),
 				       NUMBER("signing-queue"),

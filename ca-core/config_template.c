@@ -50,6 +50,7 @@ static void write_head(const struct ca_config_template *t, struct buf *out)
 	buf_add_text(out, "\t# who the processes run as where they are started as root\n");
 	option(out, "signer-user", t->signer_user);
 	option(out, "front-user", t->front_user);
+	option(out, "validator-user", t->validator_user);
 	buf_add_text(out, "\tlog-format = \"text\"\n\tlog-level = \"info\"\n}\n\nlisten {\n");
 	list(out, "https", t->https);
 	buf_add_text(out, "\t# plain HTTP serves what is published, and sends everything else to HTTPS\n");

@@ -408,3 +408,11 @@ const struct ca_config_zone *ca_config_zone_of(const struct ca_config *c, struct
 	}
 	return found;
 }
+
+uint16_t ca_config_http_port(const struct ca_config_zone *zone)
+{
+	for (size_t i = 0; zone && i < zone->connect_ports.count; i++)
+		if (strcmp(zone->connect_ports.items[i], "80") == 0)
+			return 80;
+	return zone && zone->connect_ports.count ? (uint16_t)strtoul(zone->connect_ports.items[0], NULL, 10) : 80;
+}

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "ca-core/orders.h"
 #include "ca-core/restore.h"
 
 #define DAY_S ((int64_t)24 * 3600)
@@ -215,6 +216,32 @@ static void add_counters(struct ca *ca, struct report *r)
 			      atomic_load(&c->refused[i]));
 }
 
+/* ---- orders ---- */
+
+static void add_orders(struct ca *ca, struct report *r)
+{
+	static const struct {
+		enum orders_result result;
+		const char *name;
+	} checks[] = { { ORDERS_CHECK_GOOD, "good" }, { ORDERS_CHECK_BAD, "bad" }, { ORDERS_CHECK_LOST, "lost" } };
+	struct ca_orders_numbers n;
+	ca_orders_numbers(ca, &n);
+	for (int status = ORDER_DRAFT; status < ORDER_ISSUED; status++)
+		count(r, "chancery_orders", "status", record_order_status_name((enum record_order_status)status),
+		      n.open[status]);
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
+		count(r, "chancery_checks_total", "result", checks[i].name, ca_orders_counted(ca, checks[i].result));
+	count(r, "chancery_deliveries_total", "result", "good", ca_orders_counted(ca, ORDERS_DELIVERED));
+	count(r, "chancery_deliveries_total", "result", "bad", ca_orders_counted(ca, ORDERS_UNDELIVERED));
+	count(r, "chancery_deliveries", "state", "waiting", n.deliveries_waiting);
+	count(r, "chancery_deliveries", "state", "dead", n.deliveries_dead);
+	if (n.deliveries_dead)
+		WARN(r, "%llu mails or webhooks could not be delivered; the audit log names them",
+		     (unsigned long long)n.deliveries_dead);
+	if (n.open[ORDER_PENDING_VALIDATION] && ca_orders_validator_away(ca))
+		WARN(r, "the validator is away: names of orders are not checked");
+}
+
 int ca_health(struct ca *ca, const struct ca_health_extra *extra, struct buf *out, struct error *err)
 {
 	auto_free struct report *r = calloc(1, sizeof(*r));
@@ -233,6 +260,7 @@ int ca_health(struct ca *ca, const struct ca_health_extra *extra, struct buf *ou
 	for (size_t i = 0; i < ca->issuer_count; i++)
 		add_issuer(&ca->issuers[i], now_ms / 1000, r);
 	enum store_state store = add_store(ca, r);
+	add_orders(ca, r);
 	r->m.ready = clock_right && confirmed && store == STORE_OK && can_sign(ca);
 	for (uint32_t i = 0; i < r->m.warning_count; i++)
 		r->m.warnings[i] = bytes_of(r->warnings[i]);

@@ -5,9 +5,8 @@
 
 #include "base/log.h"
 #include "base/ossl.h"
+#include "base/text.h"
 #include "ca-core/audit.h"
-
-#define IDEMPOTENCY_S ((int64_t)24 * 3600) /* how long a key is remembered: CONTRACT.md */
 
 struct ca_issuance *ca_issuance_new(struct ca *ca, const struct ca_actor *actor, struct error *err)
 {
@@ -140,7 +139,7 @@ static int put_certificate(struct ca_issuance *i, struct store_batch *batch, str
 	r->profile = bytes_of(i->profile->name);
 	r->requester = bytes_of(i->requester);
 	r->subject = buf_bytes(&subject);
-	r->order = BYTES_NONE;
+	r->order = i->order;
 	memcpy(r->spki_hash, i->key.spki_hash, sizeof(r->spki_hash));
 	r->issued_ms = i->now_ms;
 	r->not_before_s = i->not_before_s;
@@ -178,7 +177,7 @@ static void put_request(struct ca_issuance *i, struct store_batch *batch)
 	struct record_request r = {
 		.issuer = bytes_of(i->issuer->config->name),
 		.serial = BYTES(i->serial.octets, i->serial.len),
-		.expires_s = i->now_ms / 1000 + IDEMPOTENCY_S,
+		.expires_s = i->now_ms / 1000 + CA_IDEMPOTENCY_S,
 	};
 	memcpy(r.fingerprint, i->fingerprint, sizeof(r.fingerprint));
 	auto_buf value = BUF_INIT;
@@ -190,6 +189,21 @@ static void put_request(struct ca_issuance *i, struct store_batch *batch)
 	store_put(batch, STORE_REQUESTS, buf_bytes(&i->request_key), buf_bytes(&value));
 }
 
+/* What was approved can be compared with what was issued from the log alone. */
+static void append_order(const struct ca_issuance *i, struct ca_audit_entry *entry)
+{
+	uint8_t hash[32];
+	auto_buf text = BUF_INIT;
+	if (i->order.len)
+		ca_audit_text(entry, "order", i->order);
+	if (!i->approved)
+		return;
+	sha256(i->tbs.data, i->tbs.len, hash);
+	ca_audit_hex(entry, "tbs", BYTES(hash, sizeof(hash)));
+	text_add_base64(&text, buf_bytes(&i->certificate));
+	ca_audit_plain(entry, "certificate", buf_bytes(&text));
+}
+
 static void append_entry(struct ca_issuance *i, struct store_batch *batch, const struct record_certificate *r)
 {
 	struct ca_audit_entry entry;
@@ -199,6 +213,7 @@ static void append_entry(struct ca_issuance *i, struct store_batch *batch, const
 	ca_audit_certificate(&entry, r->issuer, r->serial);
 	ca_audit_sha256(&entry, hash);
 	ca_audit_text(&entry, "profile", r->profile);
+	append_order(i, &entry);
 	if (strcmp(i->requester, i->actor.identity) != 0)
 		ca_audit_text(&entry, "requester", r->requester);
 	ca_audit_names(&entry, r->names, r->name_count);
@@ -358,5 +373,7 @@ int ca_issuance_earlier(struct ca *ca, struct store_snapshot *snap, struct bytes
 			      "this idempotency key was used for another request: use a new one for each");
 		return err_about(err, "Idempotency-Key", NULL, "a key that was not used within 24 hours");
 	}
+	if (r.order.len)
+		return err_set(err, ERR_ORDER_STATE, "this idempotency key led to an order");
 	return get_answered(snap, &r, out, err);
 }

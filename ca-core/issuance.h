@@ -35,6 +35,8 @@ struct ca_issuance {
 	struct buf request_key;   /* of STORE_REQUESTS; empty without an idempotency key */
 	uint8_t fingerprint[32];  /* of what was asked, where there is a request_key */
 	uint64_t request_version; /* of the record that it replaces; 0: none was there */
+	struct bytes order;       /* id of the order that it was issued for, or none; borrowed */
+	bool approved;            /* people approved its bytes: the audit carries the whole certificate */
 
 	/* made */
 	struct store_serial serial;
@@ -62,6 +64,7 @@ int ca_issuance_sign(struct ca_issuance *i, struct error *err); /* and verified:
 /* Submits the batch; on 0 the issuance belongs to the store's callback, which answers and frees it. */
 int ca_issuance_commit(struct ca_issuance *i, struct error *err);
 
+#define CA_IDEMPOTENCY_S ((int64_t)24 * 3600) /* how long a key is remembered: CONTRACT.md */
 /* An earlier answer under the same idempotency key. The caller frees certificate. */
 struct ca_earlier {
 	struct buf certificate;
@@ -70,7 +73,7 @@ struct ca_earlier {
 	uint64_t version; /* of the record under the key; 0: there is none */
 };
 /* 1 found, 0 none or ended (version is set in each case), -1: ERR_BAD_REQUEST where the key was used for another
- * request. out is filled anew. */
+ * request, ERR_ORDER_STATE where it led to an order. out is filled anew. */
 int ca_issuance_earlier(struct ca *ca, struct store_snapshot *snap, struct bytes request_key,
 			const uint8_t fingerprint[32], struct ca_earlier *out, struct error *err);
 /* What it says, borrowed from it, with again set. */

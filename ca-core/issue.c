@@ -3,78 +3,20 @@
 
 #include <stdio.h>
 
-#include "base/der.h"
-#include "base/ossl.h"
-#include "base/text.h"
 #include "ca-core/policy.h"
+#include "ca-core/request.h"
 #include "ca-core/restore.h"
+#include "store/record_order.h"
 
 /* ---- parse: nothing of the request is believed before it has been read anew ---- */
-
-/* What clients connect to: these need a name. */
-static bool is_leaf_for_names(enum ca_kind kind)
-{
-	return kind == CA_KIND_SERVER || kind == CA_KIND_PEER;
-}
-
-static int parse_names(struct ca_issuance *i, const struct message_issue *m, struct error *err)
-{
-	for (uint32_t n = 0; n < m->name_count; n++) {
-		struct ca_name name;
-		if (ca_name_parse(m->names[n], &name, err) ||
-		    ca_names_add(&i->names, &name, i->profile->names_max, err))
-			return -1;
-	}
-	return 0;
-}
-
-static int parse_common_name(const struct message_issue *m, char common_name[65], struct error *err)
-{
-	if (m->common_name.len > 64 || (m->common_name.len && memchr(m->common_name.data, 0, m->common_name.len)) ||
-	    !text_is_utf8(m->common_name) || text_has_control(m->common_name)) {
-		(void)err_set(err, ERR_BAD_NAME,
-			      "the common name is not UTF-8 of at most 64 octets without control characters");
-		return err_about(err, "commonName", NULL, "1 to 64 octets of UTF-8");
-	}
-	if (m->common_name.len)
-		memcpy(common_name, m->common_name.data, m->common_name.len);
-	common_name[m->common_name.len] = '\0';
-	return 0;
-}
-
-/* A server's common name is one of its names, or absent; a client's is free, as far as a grant goes. */
-static int check_usable(const struct ca_issuance *i, const char *common_name, struct error *err)
-{
-	bool for_names = is_leaf_for_names(i->profile->kind), named = !common_name[0];
-	if (i->names.count == 0 && (!common_name[0] || for_names))
-		return err_set(err, ERR_BAD_NAME, "the request has no usable name");
-	for (size_t n = 0; n < i->names.count && !named; n++)
-		named = strcmp(i->names.items[n].text, common_name) == 0;
-	if (!for_names || !common_name[0] || (named && i->profile->common_name))
-		return 0;
-	(void)err_set(err, ERR_BAD_NAME, "under profile %s the common name is one of the names, or left out",
-		      i->profile->name);
-	return err_about(err, "commonName", common_name, "one of the names");
-}
-
-static int parse_idempotency_key(const struct message_issue *m, struct error *err)
-{
-	bool good = m->idempotency_key.len <= 128;
-	for (size_t n = 0; good && n < m->idempotency_key.len; n++)
-		good = m->idempotency_key.data[n] > 0x20 && m->idempotency_key.data[n] < 0x7f;
-	if (good)
-		return 0;
-	(void)err_set(err, ERR_BAD_REQUEST, "the idempotency key is not of the accepted form");
-	return err_about(err, "Idempotency-Key", NULL, "1 to 128 visible ASCII characters");
-}
 
 static int parse(struct ca_issuance *i, const struct message_issue *m, char common_name[65], struct error *err)
 {
 	i->profile = ca_config_profile_for_request(i->ca->config, m->profile, err);
-	if (!i->profile || parse_names(i, m, err) || parse_common_name(m, common_name, err) ||
-	    parse_idempotency_key(m, err) || ca_key_parse(m->spki, &i->key, err))
-		return -1;
-	if (check_usable(i, common_name, err))
+	if (!i->profile || ca_request_names(i->profile, m->names, m->name_count, &i->names, err) ||
+	    ca_request_common_name(m->common_name, common_name, err) || ca_request_key_form(m->idempotency_key, err) ||
+	    ca_key_parse(m->spki, &i->key, err) || ca_request_usable(i->profile, &i->names, common_name, err) ||
+	    ca_request_kinds(i->profile, &i->names, err))
 		return -1;
 	i->spki = m->spki;
 	i->deadline_ms = m->deadline_ms;
@@ -93,64 +35,25 @@ static int authorize(const struct ca_issuance *i, struct error *err)
 
 /* ---- order: what has to be shown before anything is signed ---- */
 
-/* Until orders exist, control of a name is shown by the configuration's grants alone. */
+/* Here control of a name is shown by the configuration's grants alone, and nobody is asked: all else takes an
+ * order (ca-core/order_request.c). */
 static int validated(const struct ca_issuance *i, const char *common_name, struct error *err)
 {
-	switch (i->profile->validation) {
-	case CA_VALIDATION_NONE:
-	case CA_VALIDATION_DOMAIN:
-		return ca_config_granted(i->ca->config, i->actor.identity, i->profile, &i->names, common_name, err);
-	case CA_VALIDATION_ORGANIZATION:
-	case CA_VALIDATION_EXTENDED:
-		break;
-	}
-	(void)err_set(err, ERR_NAME_NOT_ALLOWED,
-		      "profile %s needs %s validation, for which there are no orders here yet", i->profile->name,
-		      ca_validation_name(i->profile->validation));
-	return err_about(err, "profile", i->profile->name, "a profile with domain validation");
+	const struct ca_profile *p = i->profile;
+	if (p->validation <= CA_VALIDATION_DOMAIN && p->approvals == 0 && (p->methods & METHOD_GRANT))
+		return ca_config_granted(i->ca->config, i->actor.identity, p, &i->names, common_name, err);
+	(void)err_set(err, ERR_NAME_NOT_ALLOWED, "profile %s needs %s: that takes an order", p->name,
+		      p->validation > CA_VALIDATION_DOMAIN ? "an organization, and officers who approve"
+		      : p->approvals                       ? "officers who approve"
+							   : "each name to be shown");
+	return err_about(err, "profile", p->name, "a profile under which a grant is enough");
 }
 
-/* Keyed by who asks; fingerprint covers all that decides about the certificate. */
 static int prepare_idempotency(struct ca_issuance *i, const struct message_issue *m, struct error *err)
 {
-	if (!m->idempotency_key.len)
-		return 0;
-	auto_buf asked = BUF_INIT;
-	buf_field(&asked, m->profile);
-	buf_u32(&asked, m->days);
-	buf_field(&asked, m->common_name);
-	buf_u32(&asked, (uint32_t)i->names.count);
-	for (size_t n = 0; n < i->names.count; n++) {
-		buf_u8(&asked, (uint8_t)i->names.items[n].type);
-		buf_field_text(&asked, i->names.items[n].text);
-	}
-	buf_field(&asked, m->spki);
-	record_key_request(&i->request_key, bytes_of(i->requester), m->idempotency_key);
-	if (asked.failed || i->request_key.failed)
-		return err_set(err, ERR_INTERNAL, "no memory for a request");
-	sha256(asked.data, asked.len, i->fingerprint);
-	return 0;
-}
-
-static int refuse_blocked(const struct record_blocked *blocked, struct error *err)
-{
-	return err_set(err, ERR_BLOCKED_KEY, "this key is blocked: %s",
-		       blocked->own                               ? "it is one of the CA's own"
-		       : blocked->reason == REASON_KEY_COMPROMISE ? "it was reported compromised"
-								  : "it is on the operator's list");
-}
-
-static int not_blocked(const struct ca_issuance *i, struct store_snapshot *snap, struct error *err)
-{
-	struct bytes value;
-	struct record_blocked blocked;
-	int found =
-		store_get(snap, STORE_BLOCKED, BYTES(i->key.spki_hash, sizeof(i->key.spki_hash)), &value, NULL, err);
-	if (found <= 0)
-		return found;
-	if (record_blocked_decode(value, &blocked, err))
-		return -1;
-	return refuse_blocked(&blocked, err);
+	return m->idempotency_key.len
+		       ? ca_request_key(bytes_of(i->requester), m, &i->names, &i->request_key, i->fingerprint, err)
+		       : 0;
 }
 
 /* 1: answered with what an earlier request under the same key got. */
@@ -177,7 +80,7 @@ static int order(struct ca_issuance *i, const struct message_issue *m, const cha
 	if (!snap)
 		return -1;
 	int answered = i->request_key.len && !m->dry_run ? answer_again(i, snap, err) : 0;
-	return answered ? answered : not_blocked(i, snap, err);
+	return answered ? answered : ca_request_not_blocked(snap, i->key.spki_hash, err);
 }
 
 /* ---- policy: what the certificate will say ---- */
@@ -190,20 +93,12 @@ static int decide_subject(struct ca_issuance *i, const char *common_name, struct
 	return ca_subject_encode(&subject, &i->subject, err);
 }
 
-static int decide_issuer(struct ca_issuance *i, struct error *err)
-{
-	i->issuer = ca_issuer_find(i->ca, bytes_of(i->profile->issuer));
-	if (!i->issuer)
-		return err_set(err, ERR_CONFIG, "profile %s names no issuer of this CA", i->profile->name);
-	if (!i->issuer->certified)
-		return err_set(err, ERR_TOKEN_UNAVAILABLE, "issuer %s has no certificate in this store",
-			       i->issuer->config->name);
-	return 0;
-}
-
 static int policy(struct ca_issuance *i, uint32_t days, const char *common_name, struct error *err)
 {
-	if (ca_clock_check(i->ca, i->now_ms, err) || decide_issuer(i, err) || decide_subject(i, common_name, err))
+	if (ca_clock_check(i->ca, i->now_ms, err))
+		return -1;
+	i->issuer = ca_request_issuer(i->ca, i->profile, err);
+	if (!i->issuer || decide_subject(i, common_name, err))
 		return -1;
 	return ca_profile_validity(i->profile, days, i->now_ms / 1000, i->issuer->info.not_after_s, &i->not_before_s,
 				   &i->not_after_s, err);

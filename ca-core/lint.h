@@ -28,5 +28,7 @@ struct ca_certificate_facts {
 	bool client_auth, server_auth;
 };
 int ca_certificate_read(struct bytes der, struct ca_certificate_facts *facts, struct error *err);
+/* The same of a TBSCertificate that was not signed yet: without signature. */
+int ca_tbs_read(struct bytes tbs, struct ca_certificate_facts *facts, struct error *err);
 
 #endif

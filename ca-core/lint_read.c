@@ -82,7 +82,7 @@ static bool read_extensions(struct der *tbs, struct ca_certificate_facts *facts)
 	return der_done(&list) && der_done(&tagged);
 }
 
-static bool read_tbs(struct bytes whole, struct ca_certificate_facts *facts)
+static bool read_tbs(struct bytes whole, struct bytes *algorithm, struct ca_certificate_facts *facts)
 {
 	struct der outer = der_of(whole), tbs, version, validity;
 	der_enter(&outer, DER_SEQUENCE, &tbs);
@@ -90,26 +90,35 @@ static bool read_tbs(struct bytes whole, struct ca_certificate_facts *facts)
 	if (der_small_integer(&version, 2) != 2 || !der_done(&version))
 		return false;
 	facts->serial = der_integer(&tbs);
-	struct bytes inner_algorithm = der_take_whole(&tbs, DER_SEQUENCE);
+	*algorithm = der_take_whole(&tbs, DER_SEQUENCE);
 	facts->issuer = der_take_whole(&tbs, DER_SEQUENCE);
 	der_enter(&tbs, DER_SEQUENCE, &validity);
 	facts->not_before_s = der_time(&validity);
 	facts->not_after_s = der_time(&validity);
 	facts->subject = der_take_whole(&tbs, DER_SEQUENCE);
 	facts->spki = der_take_whole(&tbs, DER_SEQUENCE);
-	return der_done(&validity) && bytes_equal(inner_algorithm, facts->signature_algorithm) &&
-	       read_extensions(&tbs, facts) && der_done(&tbs) && der_done(&outer);
+	return der_done(&validity) && read_extensions(&tbs, facts) && der_done(&tbs) && der_done(&outer);
 }
 
 int ca_certificate_read(struct bytes der, struct ca_certificate_facts *facts, struct error *err)
 {
 	*facts = (struct ca_certificate_facts){ 0 };
 	struct der outer = der_of(der), certificate;
+	struct bytes inner;
 	der_enter(&outer, DER_SEQUENCE, &certificate);
 	facts->tbs = der_take_whole(&certificate, DER_SEQUENCE);
 	facts->signature_algorithm = der_take_whole(&certificate, DER_SEQUENCE);
 	facts->signature = der_bit_string(&certificate);
-	if (der_done(&certificate) && der_done(&outer) && read_tbs(facts->tbs, facts))
+	if (der_done(&certificate) && der_done(&outer) && read_tbs(facts->tbs, &inner, facts) &&
+	    bytes_equal(inner, facts->signature_algorithm))
 		return 0;
 	return err_set(err, ERR_INTEGRITY, "this is not a version 3 certificate in DER, as RFC 5280 4.1 asks");
+}
+
+int ca_tbs_read(struct bytes tbs, struct ca_certificate_facts *facts, struct error *err)
+{
+	*facts = (struct ca_certificate_facts){ .tbs = tbs };
+	if (read_tbs(tbs, &facts->signature_algorithm, facts))
+		return 0;
+	return err_set(err, ERR_INTEGRITY, "this is not a version 3 TBSCertificate in DER, as RFC 5280 4.1 asks");
 }

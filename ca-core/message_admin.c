@@ -3,7 +3,7 @@
 
 #include "base/secret.h"
 
-#define ENTRY_MAX 8192 /* of the audit */
+#define ENTRY_MAX 16384 /* of the audit: CA_AUDIT_ENTRY_MAX */
 #define COUNTER_MAX 512
 #define NOTE_MAX 512
 

@@ -186,7 +186,9 @@ struct message_validate {
 struct message_attempt {   /* one method, tried */
 	uint8_t method;    /* one bit */
 	struct bytes code; /* "ok", "nxdomain", "no-record", "wrong-value", "timeout", "refused", "servfail", "bogus",
-			       * "forbidden-address", "forbidden-redirect", "too-large", "http-status", "not-offered" */
+			       * "forbidden-address", "forbidden-redirect", "too-large", "http-status", "not-offered",
+			       * "bad-answer" (what answers speaks no HTTP, or breaks off), "broken" (it could not be
+			       * looked at: the configuration, or too much to do) */
 	struct bytes text; /* what was looked for, where, and what was seen; for people, and as evidence */
 };
 #define MESSAGE_ATTEMPTS_MAX 4

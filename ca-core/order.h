@@ -56,18 +56,24 @@ int ca_order_list(struct ca *ca, const struct ca_actor *actor, const struct mess
 		  struct buf *out, struct error *err);
 int ca_order_tbs(struct ca *ca, const struct ca_actor *actor, struct bytes id, struct buf *out, struct error *err);
 
-/* True where the names of a request under this profile could be shown by an order: what ca_issue refused for want of
- * a grant is then answered with one. */
-bool ca_order_could_show(struct ca *ca, const struct ca_profile *profile, const struct ca_names *names);
+/* True where `identity` could show the names of a request under this profile by an order: what ca_issue refused for
+ * want of a grant is then answered with one. */
+bool ca_order_could_show(struct ca *ca, const char *identity, const struct ca_profile *profile,
+			 const struct ca_names *names);
 
 /* ---- what happens by itself: called by the signer's order thread ---- */
 
-/* The signer's channel to the validator; set once before ca_orders_due is called. send returns -1 where the
- * validator is not there. Answers come by ca_order_validated and ca_delivered, in any order, perhaps never. */
+/* The signer's channel to the validator. send returns -1 where the validator is not there; it must not wait, nor
+ * answer before it returns. Answers come by ca_order_validated and ca_delivered, in any order, perhaps never. */
 struct ca_validator {
 	int (*send)(void *arg, uint16_t type, uint64_t id, struct bytes payload, struct error *err);
 	void *arg;
 };
+/* Set once, before ca_orders_due is called; copied. Without one checks wait, and orders say so. */
+void ca_validator_set(struct ca *ca, const struct ca_validator *validator);
+/* The key of webhooks' signatures, taken over; set once. Without one they are not signed. */
+struct secret;
+void ca_webhook_secret_set(struct ca *ca, struct secret *secret);
 /* Does what is due now, at most `most` orders; sends checks. Returns when it wants to be called again (CLOCK_MONOTONIC
  * ms); at once again where more is due. */
 int64_t ca_orders_due(struct ca *ca, size_t most);
@@ -83,5 +89,7 @@ int64_t ca_deliveries_due(struct ca *ca, size_t most); /* as ca_orders_due */
 void ca_delivered(struct ca *ca, uint64_t id, const struct message_delivered *result);
 /* Once a day at least: certificates that end in 30, 14, 7, 1 days. As ca_orders_due. */
 int64_t ca_notify_expiring(struct ca *ca);
+/* How many deliveries wait, and how many are dead: kept for the operator, tried no more. */
+int ca_deliveries_count(struct ca *ca, uint64_t *waiting, uint64_t *dead, struct error *err);
 
 #endif

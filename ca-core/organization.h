@@ -10,8 +10,9 @@
 #ifndef CHANCERY_CA_ORGANIZATION_H
 #define CHANCERY_CA_ORGANIZATION_H
 
-#include "ca-core/ca_private.h"
+#include "ca-core/audit.h"
 #include "ca-core/message_order.h"
+#include "ca-core/statement.h"
 #include "ca-core/tbs.h"
 #include "store/record_order.h"
 
@@ -49,15 +50,29 @@ int ca_organization_covers(const struct record_organization *r, struct bytes nam
 bool ca_organization_has_agent(const struct record_organization *r, const char *identity);
 
 /* The statement of an officer about `subject`, used once: read, verified, held against who asks and what it must say;
- * then added to the batch (STORE_STATEMENTS, expected absent). hash: of the bytes that it must be about. out_key: its
- * SHA-256. Also for orders. Errors as ca_order_decide. */
+ * then added to the batch (STORE_STATEMENTS, expected absent; the officer's identity and certificate expected as they
+ * are). Also for orders. Errors as ca_order_decide. */
 struct ca_statement_expected {
 	bool organization;
 	struct bytes id;
-	const uint8_t *sha256;
+	const uint8_t *sha256; /* of the bytes that it must be about */
+};
+struct ca_statement_accepted {
+	enum ca_decision decision;
+	struct bytes reason; /* borrowed from the request */
+	int64_t time_s;
+	uint8_t key[32];                /* SHA-256 of its text */
+	int64_t enrolled_s, identity_s; /* since when the certificate, and the identity, are there */
 };
 int ca_statement_accept(struct ca *ca, const struct ca_actor *actor, const struct message_decide *request,
-			const struct ca_statement_expected *expected, struct store_batch *batch, uint8_t out_key[32],
-			int *decision, struct buf *reason, int64_t *time_s, struct error *err);
+			const struct ca_statement_expected *expected, struct store_snapshot *snap,
+			struct store_batch *batch, struct ca_statement_accepted *out, struct error *err);
+/* The whole statement, for the audit entry: text, certificate and signature in base64. */
+void ca_statement_tell(struct ca_audit_entry *entry, const struct message_decide *request,
+		       const struct ca_statement_accepted *accepted);
+/* The signer of a statement as he is now: an officer, his certificate (DER) enrolled, in its time, not revoked. Both are
+ * expected to stay so in the batch. ERR_APPROVAL_NOT_ALLOWED. enrolled_s, identity_s may be NULL. */
+int ca_statement_signer(struct ca *ca, struct store_snapshot *snap, struct store_batch *batch, struct bytes identity,
+			struct bytes certificate, int64_t *enrolled_s, int64_t *identity_s, struct error *err);
 
 #endif

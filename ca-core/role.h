@@ -7,14 +7,16 @@
  * and starts a dead role again with back-off. The role executes as the starting user, enters
  * STATE, drops to its own user, then runs its main.
  *
- * Descriptors and settings reach the role by its environment: CHANCERY_CHANNEL=FD,
- * CHANCERY_LISTEN_HTTPS=FD[,FD...], CHANCERY_LISTEN_HTTP=FD[,FD...], CHANCERY_ADMIN=FD,
- * CHANCERY_ADMIN_UID=N, CHANCERY_PIN_<n>=FD for the n-th token section of the configuration. They
- * hold no secret: a PIN is only behind its descriptor.
+ * Descriptors and settings reach the role by its environment: CHANCERY_CHANNEL=FD (front and signer: to each
+ * other; validator: to the signer), CHANCERY_VALIDATOR=FD (the signer's end of that), CHANCERY_LISTEN_HTTPS=FD[,FD...],
+ * CHANCERY_LISTEN_HTTP=FD[,FD...], CHANCERY_ADMIN=FD, CHANCERY_ADMIN_UID=N, CHANCERY_PIN_<n>=FD for the n-th token
+ * section of the configuration, CHANCERY_WEBHOOK_SECRET=FD, CHANCERY_MAIL_PASSWORD=FD. They hold no secret: a PIN,
+ * secret or password is only behind its descriptor.
  *
- * Supervisor and front also share CHANCERY_CONTROL=FD (SOCK_SEQPACKET). The front sends one byte 'R' once it
- * serves and the signer has answered it. The supervisor sends one byte 'C' with one descriptor (SCM_RIGHTS): a
- * fresh channel, because the signer was started again; the front takes it in place of the dead one.
+ * The supervisor also shares CHANCERY_CONTROL=FD (SOCK_SEQPACKET) with front and signer, each its own. The front
+ * sends one byte 'R' once it serves and the signer has answered it. The supervisor sends one byte with one descriptor
+ * (base/fdpass.h): 'C' to the front, a fresh channel because the signer was started again; 'V' to the signer, a fresh
+ * channel to the validator, which was started again. What is handed over takes the place of the dead one.
  */
 #ifndef CHANCERY_CA_ROLE_H
 #define CHANCERY_CA_ROLE_H
@@ -26,15 +28,21 @@
 
 struct role {
 	const struct ca_config *config;
-	int channel; /* to the other side; -1: none */
+	int channel;   /* to the other side; -1: none */
+	int validator; /* the signer's: to the validator; -1: none yet */
 	int https[ROLE_DESCRIPTORS_MAX], http[ROLE_DESCRIPTORS_MAX];
 	size_t https_count, http_count; /* listening sockets */
 	int admin;                      /* listening AF_UNIX socket; -1: none */
-	int control;                    /* the front's: SOCK_SEQPACKET to the supervisor; -1: none */
+	int control;                    /* front's and signer's: SOCK_SEQPACKET to the supervisor; -1: none */
 	unsigned admin_uid;             /* who besides root may speak on it */
 	int pins[CA_CONFIG_TOKENS_MAX]; /* sealed memfds by token section; -1: none */
+	int webhook_secret;             /* the signer's: sealed memfd; -1: none */
+	int mail_password;              /* the validator's: the same */
 	struct clock clock;
 };
+
+/* The exit status of a role that asks for a new process at once, because it cannot help itself otherwise. */
+#define ROLE_AGAIN 75
 
 /* The signer: opens store and tokens, publishes, answers until its channel closes; then an orderly
  * stop. Ignores SIGTERM and SIGINT. Returns the process's exit status. Source: DESIGN section 4. */

@@ -144,7 +144,7 @@ static int start(struct signer *s, const struct pins *pins, struct error *err)
 			return -1;
 	}
 	return signer_tokens_start(s, err) || signer_lanes_start(s, err) || signer_keeper_start(s, err) ||
-			       signer_admin_start(s, err)
+			       signer_orders_start(s, err) || signer_admin_start(s, err)
 		       ? -1
 		       : 0;
 }
@@ -177,13 +177,14 @@ static void leave_stuck(struct signer *s)
 	log_error("a call into a token does not return: the signer leaves without finalizing its module");
 	if (s->front)
 		channel_flush(s->front, 1000);
-	_exit(0);
+	_exit(atomic_load(&s->leaving) ? ROLE_AGAIN : 0);
 }
 
 static void stop(struct signer *s, bool started)
 {
 	s->join_until_ms = clock_monotonic_ms() + (atomic_load(&s->leaving) ? JOIN_LEAVING_MS : JOIN_MS);
 	signer_admin_stop(s);
+	signer_orders_stop(s);
 	bool ended = signer_lanes_stop(s);
 	ended = signer_tokens_stop(s) && ended;
 	signer_keeper_stop(s);
@@ -197,6 +198,7 @@ static void stop(struct signer *s, bool started)
 	if (s->store)
 		store_close(s->store); /* the last commits still answer on the channel, and count in ca */
 	ca_close(s->ca);
+	signer_orders_free(s);
 	if (s->front)
 		channel_free(s->front);
 }

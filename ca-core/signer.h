@@ -8,6 +8,8 @@
  *   signer_tokens.c  a thread for each token: cares for it, and makes what its keys sign by the clock
  *   signer_lists.c   which revocation lists are wanted, and by whom
  *   signer_keeper.c  what has to be done by the clock without a token
+ *   signer_orders.c  orders: the front's questions, what is due by the clock, the signing of those that are ready
+ *   signer_validator.c  the channel to the validator, which is started again now and then
  */
 #ifndef CHANCERY_CA_SIGNER_H
 #define CHANCERY_CA_SIGNER_H
@@ -15,6 +17,7 @@
 #include "base/channel.h"
 #include "base/queue.h"
 #include "ca-core/health.h"
+#include "ca-core/message_order.h"
 #include "ca-core/role.h"
 #include "ca-core/session.h"
 
@@ -88,12 +91,24 @@ struct list_waiter {
 	struct ca_actor actor;
 };
 
+/* The thread that does what orders and deliveries have to do by the clock. */
+struct signer_orders {
+	bool made;            /* lock and condition are there */
+	pthread_mutex_t lock; /* guards due and stopping */
+	pthread_cond_t changed;
+	bool due, stopping;
+	pthread_t thread;
+	bool runs;
+};
+
 struct signer {
 	const struct role *role;
 	struct store *store;
 	struct ca *ca;
 	struct ca_sessions *sessions;
 	struct channel *front;
+	struct validator_link *validator;
+	struct signer_orders orders;
 
 	struct lane lanes[SIGNER_LANES_MAX]; /* the first needs no token; then by the place of theirs */
 	struct waiting waiting;
@@ -172,6 +187,36 @@ int64_t signer_lists_next_ms(struct signer *s, const struct ca_token *token);
 /* ---- signer_keeper.c ---- */
 int signer_keeper_start(struct signer *s, struct error *err);
 void signer_keeper_stop(struct signer *s);
+
+/* ---- signer_orders.c ---- */
+#define SIGNER_ISSUE_ORDER 0xfffe /* a question of our own: the payload is the id of a claimed order */
+/* What a question gets: the answer's type with the payload in out, 0 where it comes later, or -1 with err. */
+typedef int signer_answerer(struct signer *s, const struct question *q, struct buf *out, struct error *err);
+signer_answerer *signer_orders_answerer(uint16_t type);         /* NULL: it is not about orders */
+void signer_orders_issue(struct signer *s, struct question *q); /* owns it */
+void signer_orders_drop(struct signer *s, struct question *q);  /* the order is due again */
+int signer_orders_start(struct signer *s, struct error *err);
+/* The validator's channel is closed, and nothing is due any more. After it nobody tells of orders but the lanes. */
+void signer_orders_stop(struct signer *s);
+void signer_orders_free(struct signer *s); /* after the last who may tell */
+
+/* ---- signer_validator.c ---- */
+/* What the validator tells, on a thread of its own; what is told borrows until the call returns. Each may be NULL. */
+struct validator_events {
+	void (*validated)(void *arg, uint64_t id, const struct message_validated *seen);
+	void (*delivered)(void *arg, uint64_t id, const struct message_delivered *result);
+	void (*lost)(void *arg); /* it went: nothing that was asked is answered any more */
+	void *arg;
+};
+/* channel: to the validator; -1: none yet. control: to the supervisor, which hands over a fresh one by 'V'; -1: none.
+ * Takes both over; copies events. NULL with ERR_INTERNAL. */
+struct validator_link *signer_validator_new(int channel, int control, const struct validator_events *events,
+					    struct error *err);
+/* The send of struct ca_validator (ca-core/order.h), arg the link: MSG_VALIDATE or MSG_DELIVER. From any thread.
+ * ERR_UNREACHABLE: there is no validator now; ERR_BUSY, ERR_TOO_LARGE of channel_send. */
+int signer_validator_send(void *arg, uint16_t type, uint64_t id, struct bytes payload, struct error *err);
+/* After it no event comes. */
+void signer_validator_free(struct validator_link *link);
 
 /* pthread_create with all signals blocked: they are for nobody here. 0, or ERR_INTERNAL. */
 int signer_thread(pthread_t *thread, void *(*main)(void *), void *arg, struct error *err);

@@ -7,6 +7,7 @@
 #include "ca-core/health.h"
 #include "ca-core/inventory.h"
 #include "ca-core/issuance.h"
+#include "ca-core/order_request.h"
 #include "ca-core/policy.h"
 #include "ca-core/revoke.h"
 
@@ -67,7 +68,6 @@ static int answer_issue(struct signer *s, const struct question *q, struct buf *
 	/* 16 KiB of places for names: only those that are there get written. */
 	struct message_issue m;
 	struct ca_actor actor;
-	(void)out;
 	if (message_issue_read(BYTES(q->payload, q->len), &m, err) ||
 	    ca_session_actor(s->sessions, m.session, &actor, err))
 		return ANSWER_ERROR;
@@ -81,7 +81,8 @@ static int answer_issue(struct signer *s, const struct question *q, struct buf *
 		return ANSWER_LATER;
 	atomic_fetch_sub(&s->in_flight, 1);
 	free(p);
-	return ANSWER_ERROR;
+	/* What no grant covers may become an order. */
+	return ca_order_may_follow(err->code) ? ca_order_instead(s->ca, q->token, &actor, &m, out, err) : ANSWER_ERROR;
 }
 
 /* ---- the front's own certificate: an internal profile, the configured names, a bounded number ---- */
@@ -259,7 +260,7 @@ static int answer_health(struct signer *s, const struct question *q, struct buf 
 /* What a front may ask, and nothing else. MSG_SESSION_CLOSE has no answer and is done by the reader. */
 static const struct {
 	uint16_t type;
-	int (*answer)(struct signer *s, const struct question *q, struct buf *out, struct error *err);
+	signer_answerer *answer;
 } rows[] = {
 	{ MSG_ISSUE, answer_issue },
 	{ MSG_SESSION_OPEN, answer_session_open },
@@ -274,35 +275,35 @@ static const struct {
 
 /* ---- one question ---- */
 
-void signer_work(struct signer *s, struct question *q, struct buf *out)
-{
-	struct error err = ERR_INIT;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (rows[i].type != q->type)
-			continue;
-		buf_clear(out);
-		int type = rows[i].answer(s, q, out, &err);
-		if (q->type == MSG_ISSUE)
-			store_coming(s->store, -1);
-		if (type == ANSWER_ERROR && err.code == ERR_TOKEN_UNAVAILABLE && signer_park(s, q))
-			return; /* nothing was signed: it waits for the token */
-		if (type == ANSWER_ERROR && err.code == ERR_TOKEN_UNAVAILABLE && q->type == MSG_ISSUE)
-			atomic_fetch_add(&s->ca->counters.refused[ERR_TOKEN_UNAVAILABLE], 1);
-		if (type == ANSWER_ERROR)
-			signer_answer_error(s, q->id, &err);
-		else if (type != ANSWER_LATER)
-			signer_answer(s, q->id, (uint16_t)type, out);
-		break;
-	}
-	free(q);
-}
-
-static bool is_for_us(uint16_t type)
+static signer_answerer *answerer_of(uint16_t type)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (rows[i].type == type)
-			return true;
-	return false;
+			return rows[i].answer;
+	return signer_orders_answerer(type);
+}
+
+void signer_work(struct signer *s, struct question *q, struct buf *out)
+{
+	struct error err = ERR_INIT;
+	if (q->type == SIGNER_ISSUE_ORDER) {
+		signer_orders_issue(s, q);
+		return;
+	}
+	signer_answerer *answer = answerer_of(q->type);
+	buf_clear(out);
+	int type = answer ? answer(s, q, out, &err) : ANSWER_LATER;
+	if (q->type == MSG_ISSUE)
+		store_coming(s->store, -1);
+	if (type == ANSWER_ERROR && err.code == ERR_TOKEN_UNAVAILABLE && signer_park(s, q))
+		return; /* nothing was signed: it waits for the token */
+	if (type == ANSWER_ERROR && err.code == ERR_TOKEN_UNAVAILABLE && q->type == MSG_ISSUE)
+		atomic_fetch_add(&s->ca->counters.refused[ERR_TOKEN_UNAVAILABLE], 1);
+	if (type == ANSWER_ERROR)
+		signer_answer_error(s, q->id, &err);
+	else if (type != ANSWER_LATER)
+		signer_answer(s, q->id, (uint16_t)type, out);
+	free(q);
 }
 
 /* Whose key it needs, and how long it may wait for that. */
@@ -326,7 +327,7 @@ void signer_take(struct signer *s, const struct frame *frame)
 			ca_session_close(s->sessions, close.session);
 		return;
 	}
-	if (!is_for_us(frame->type)) {
+	if (!answerer_of(frame->type)) {
 		log_warn("the front asked what is not its to ask", KV("type", message_type_name(frame->type)),
 			 KV_INT("number", frame->type));
 		(void)err_set(&err, ERR_BAD_REQUEST, "this question is not answered on this channel");

@@ -56,7 +56,9 @@ static bool is_apitoken(const struct record_apitoken *r)
 
 static bool is_request(const struct record_request *r)
 {
-	return record_is_name(r->issuer) && record_is_serial(r->serial) && r->expires_s >= 0;
+	bool certificate = record_is_name(r->issuer) && record_is_serial(r->serial) && r->order.len == 0;
+	bool order = r->issuer.len == 0 && r->serial.len == 0 && record_is_id(r->order);
+	return (certificate || order) && r->expires_s >= 0;
 }
 
 static bool is_crl(const struct record_crl *r)
@@ -253,7 +255,7 @@ void record_request_encode(const struct record_request *r, struct buf *out)
 		return;
 	buf_add(out, r->fingerprint, sizeof(r->fingerprint));
 	buf_field(out, r->issuer);
-	buf_field(out, r->serial);
+	buf_field(out, r->issuer.len ? r->serial : r->order);
 	record_add_time(out, r->expires_s);
 }
 
@@ -262,7 +264,11 @@ int record_request_decode(struct bytes in, struct record_request *r, struct erro
 	struct reader reader = record_begin_reading(in);
 	reader_copy(&reader, r->fingerprint, sizeof(r->fingerprint));
 	r->issuer = reader_field(&reader, RECORD_NAME_MAX);
-	r->serial = reader_field(&reader, SERIAL_MAX);
+	r->serial = r->order = BYTES_NONE;
+	if (r->issuer.len)
+		r->serial = reader_field(&reader, SERIAL_MAX);
+	else
+		r->order = reader_field(&reader, RECORD_ID_MAX);
 	r->expires_s = record_read_time(&reader);
 	return record_finish(&reader, is_request(r), "request", err);
 }

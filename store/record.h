@@ -77,7 +77,8 @@ struct record_apitoken {
 
 struct record_request {              /* an idempotency key that was used */
 	uint8_t fingerprint[32];     /* SHA-256 of what was asked */
-	struct bytes issuer, serial; /* what was answered */
+	struct bytes issuer, serial; /* what was answered: a certificate, */
+	struct bytes order;          /* or the id of the order that it became */
 	int64_t expires_s;
 };
 

@@ -66,8 +66,10 @@ outside() {
 mapfile -t not_store < <(outside 'store/*')
 mapfile -t not_httpd < <(outside 'httpd/*')
 mapfile -t not_module < <(outside 'hsm/module.c')
+mapfile -t not_validate < <(outside 'httpd/validate/*')
 forbid '#include <lmdb\.h>' "LMDB is known to store/ alone" "${not_store[@]}"
 forbid '#include <microhttpd\.h>' "libmicrohttpd is known to httpd/ alone" "${not_httpd[@]}"
+forbid '#include <(ares|unbound)\.h>' "names are looked up in httpd/validate/ alone" "${not_validate[@]}"
 forbid 'C_(Initialize|Finalize) *\(' "only hsm/module.c begins and ends PKCS#11" "${not_module[@]}"
 
 code=({base,hsm,store,ca-core,httpd,tools,tests}/**/*.[ch])

@@ -59,7 +59,7 @@ static int run(const char *config_file)
 	auto_fd lock = listen_lock(&err);
 	struct listeners listeners;
 	if (lock < 0 || state_hand_over(config, &err) || listeners_open(config, &listeners, &err) ||
-	    listeners_fetch_pins(config, &listeners, &err))
+	    listeners_fetch_secrets(config, &listeners, &err))
 		return give_up(&err);
 	int status = supervise(config, name, &listeners);
 	(void)unlink("admin.sock");

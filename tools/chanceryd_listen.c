@@ -178,7 +178,7 @@ static int open_admin(int *out, struct error *err)
 
 int listeners_open(const struct ca_config *config, struct listeners *out, struct error *err)
 {
-	*out = (struct listeners){ .admin = -1 };
+	*out = (struct listeners){ .admin = -1, .webhook_secret = -1, .mail_password = -1 };
 	for (size_t i = 0; i < CA_CONFIG_TOKENS_MAX; i++)
 		out->pins[i] = -1;
 	take_passed(out);
@@ -188,42 +188,68 @@ int listeners_open(const struct ca_config *config, struct listeners *out, struct
 	return open_admin(&out->admin, err);
 }
 
-/* The memory file with the PIN of a token section, or -1. */
-static int fetch_pin(const struct ca_config_token *token, struct error *err)
-{
-	char what[96];
-	(void)snprintf(what, sizeof(what), "PIN of token %s", token->name);
-	auto_secret *pin = secret_get(token->pin, what, err);
-	return pin ? secret_to_memfd(pin, err) : -1;
-}
+/* ---- secrets ---- */
 
-int listeners_fetch_pins(const struct ca_config *config, struct listeners *out, struct error *err)
+/* One secret of the configuration: where it is, what it is, and the memory file that holds it. */
+struct secret_row {
+	const char *reference;
+	char what[96];
+	int *fd;
+};
+#define SECRETS_MAX (CA_CONFIG_TOKENS_MAX + 2)
+
+static size_t list_secrets(const struct ca_config *config, struct listeners *l, struct secret_row rows[SECRETS_MAX])
 {
+	size_t count = 0;
 	for (size_t i = 0; i < config->token_count; i++) {
 		const struct ca_config_token *token = &config->tokens[i];
-		if (!token->online || token->pin[0] == '\0')
+		if (!token->online)
 			continue;
-		out->pins[i] = fetch_pin(token, err);
-		if (out->pins[i] < 0)
+		rows[count] = (struct secret_row){ .reference = token->pin, .fd = &l->pins[i] };
+		(void)snprintf(rows[count++].what, sizeof(rows[0].what), "PIN of token %s", token->name);
+	}
+	rows[count++] =
+		(struct secret_row){ config->notify.webhook_secret, "secret of the webhook", &l->webhook_secret };
+	rows[count++] = (struct secret_row){ config->mail.password, "password of the mail server", &l->mail_password };
+	return count;
+}
+
+static int fetch(const struct secret_row *row, struct error *err)
+{
+	auto_secret *secret = secret_get(row->reference, row->what, err);
+	return secret ? secret_to_memfd(secret, err) : -1;
+}
+
+int listeners_fetch_secrets(const struct ca_config *config, struct listeners *out, struct error *err)
+{
+	struct secret_row rows[SECRETS_MAX];
+	size_t count = list_secrets(config, out, rows);
+	for (size_t i = 0; i < count; i++) {
+		if (rows[i].reference[0] == '\0')
+			continue;
+		*rows[i].fd = fetch(&rows[i], err);
+		if (*rows[i].fd < 0)
 			return -1;
 	}
 	return 0;
 }
 
-void listeners_renew_pins(const struct ca_config *config, struct listeners *listeners)
+void listeners_renew_secrets(const struct ca_config *config, struct listeners *listeners)
 {
-	for (size_t i = 0; i < config->token_count; i++) {
-		const char *reference = config->tokens[i].pin;
+	struct secret_row rows[SECRETS_MAX];
+	size_t count = list_secrets(config, listeners, rows);
+	for (size_t i = 0; i < count; i++) {
+		const char *reference = rows[i].reference;
 		struct error err = ERR_INIT;
-		if (listeners->pins[i] < 0 ||
+		if (*rows[i].fd < 0 ||
 		    (strncmp(reference, "file:", 5) != 0 && strncmp(reference, "credential:", 11) != 0))
 			continue;
-		int renewed = fetch_pin(&config->tokens[i], &err);
+		int renewed = fetch(&rows[i], &err);
 		if (renewed < 0) {
-			log_err(LOG_LEVEL_WARN, "PIN not read again: the signer gets the one from before", &err);
+			log_err(LOG_LEVEL_WARN, "secret not read again: the role gets the one from before", &err);
 			continue;
 		}
-		(void)close(listeners->pins[i]);
-		listeners->pins[i] = renewed;
+		(void)close(*rows[i].fd);
+		*rows[i].fd = renewed;
 	}
 }

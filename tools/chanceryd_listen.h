@@ -1,6 +1,6 @@
 /*
  * tools/chanceryd_listen.h - what the supervisor opens before any role runs: the lock on the
- * state directory, the listeners, the local administration socket, the PINs.
+ * state directory, the listeners, the local administration socket, PINs and other secrets.
  *
  * The working directory is the state directory. Every descriptor is close-on-exec.
  */
@@ -13,7 +13,8 @@ struct listeners {
 	int https[ROLE_DESCRIPTORS_MAX], http[ROLE_DESCRIPTORS_MAX];
 	size_t https_count, http_count;
 	int admin;
-	int pins[CA_CONFIG_TOKENS_MAX]; /* by token section; -1: none */
+	int pins[CA_CONFIG_TOKENS_MAX];    /* by token section; -1: none */
+	int webhook_secret, mail_password; /* -1: none */
 };
 
 /* Takes STATE/chanceryd.lock for this process: the descriptor to keep, or -1: ERR_CONFLICT
@@ -27,10 +28,10 @@ int listen_lock(struct error *err);
  * admin.sock is answered by another process. */
 int listeners_open(const struct ca_config *config, struct listeners *out, struct error *err);
 
-/* Fetches the PIN of each online token into a sealed memory file. May ask on the terminal. */
-int listeners_fetch_pins(const struct ca_config *config, struct listeners *out, struct error *err);
-/* Fetches those anew that can be read again (file:, credential:): for a signer that is started again after its
- * token's PIN was changed. One that cannot be read stays as it was. */
-void listeners_renew_pins(const struct ca_config *config, struct listeners *listeners);
+/* Fetches the PIN of each online token, and the other secrets, into sealed memory files. May ask on the terminal. */
+int listeners_fetch_secrets(const struct ca_config *config, struct listeners *out, struct error *err);
+/* Fetches those anew that can be read again (file:, credential:): for a role that is started again after one was
+ * changed. One that cannot be read stays as it was. */
+void listeners_renew_secrets(const struct ca_config *config, struct listeners *listeners);
 
 #endif

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "httpd/front.h"
+#include "httpd/validate/validator.h"
 #include "tools/users.h"
 
 /* LeakSanitizer looks at the process as a debugger does. */
@@ -22,13 +23,18 @@
 #endif
 
 const struct role_row role_table[ROLE_PROCESS_COUNT] = {
-	[ROLE_SIGNER_PROCESS] = { "signer", ca_signer_main, ROLE_WANTS_ADMIN | ROLE_WANTS_PINS, false },
+	[ROLE_SIGNER_PROCESS] = { "signer", ca_signer_main,
+				  ROLE_WANTS_CONTROL | ROLE_WANTS_ADMIN | ROLE_WANTS_PINS | ROLE_WANTS_VALIDATOR,
+				  false },
 	[ROLE_FRONT_PROCESS] = { "front", httpd_front_main, ROLE_WANTS_LISTENERS | ROLE_WANTS_CONTROL, true },
+	[ROLE_VALIDATOR_PROCESS] = { "validator", httpd_validator_main, ROLE_WANTS_MAIL, false },
 };
 
 const char *role_user(const struct ca_config *config, enum role_id id)
 {
-	return id == ROLE_SIGNER_PROCESS ? config->process.signer_user : config->process.front_user;
+	return id == ROLE_SIGNER_PROCESS  ? config->process.signer_user
+	       : id == ROLE_FRONT_PROCESS ? config->process.front_user
+					  : config->process.validator_user;
 }
 
 /* ---- descriptors from the environment ---- */
@@ -71,6 +77,9 @@ static void read_environment(struct role *role)
 {
 	role->channel = fd_from("CHANCERY_CHANNEL");
 	role->control = fd_from("CHANCERY_CONTROL");
+	role->validator = fd_from("CHANCERY_VALIDATOR");
+	role->webhook_secret = fd_from("CHANCERY_WEBHOOK_SECRET");
+	role->mail_password = fd_from("CHANCERY_MAIL_PASSWORD");
 	role->admin = fd_from("CHANCERY_ADMIN");
 	role->https_count = fds_from("CHANCERY_LISTEN_HTTPS", role->https);
 	role->http_count = fds_from("CHANCERY_LISTEN_HTTP", role->http);
@@ -93,10 +102,11 @@ static int compare_fds(const void *a, const void *b)
 /* Every descriptor above the standard three that the role was not given. */
 static void close_others(const struct role *role)
 {
-	int kept[3 + 2 * ROLE_DESCRIPTORS_MAX + CA_CONFIG_TOKENS_MAX];
+	const int single[] = { role->channel,   role->control,        role->admin,
+			       role->validator, role->webhook_secret, role->mail_password };
+	int kept[sizeof(single) / sizeof(single[0]) + (size_t)2 * ROLE_DESCRIPTORS_MAX + CA_CONFIG_TOKENS_MAX];
 	size_t count = 0;
-	const int single[] = { role->channel, role->control, role->admin };
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++)
 		kept[count++] = single[i];
 	for (size_t i = 0; i < role->https_count; i++)
 		kept[count++] = role->https[i];

@@ -8,13 +8,15 @@
 
 #include "ca-core/role.h"
 
-enum role_id { ROLE_SIGNER_PROCESS, ROLE_FRONT_PROCESS, ROLE_PROCESS_COUNT };
+enum role_id { ROLE_SIGNER_PROCESS, ROLE_FRONT_PROCESS, ROLE_VALIDATOR_PROCESS, ROLE_PROCESS_COUNT };
 
 enum role_wants { /* bits: which descriptors a role is given */
 		  ROLE_WANTS_LISTENERS = 1,
 		  ROLE_WANTS_CONTROL = 2,
 		  ROLE_WANTS_ADMIN = 4,
-		  ROLE_WANTS_PINS = 8,
+		  ROLE_WANTS_PINS = 8, /* and what else is secret to the signer */
+		  ROLE_WANTS_VALIDATOR = 16,
+		  ROLE_WANTS_MAIL = 32,
 };
 
 struct role_row {

@@ -13,6 +13,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "base/fdpass.h"
 #include "tools/chanceryd_role.h"
 
 #define BACKOFF_FIRST_MS 100
@@ -33,8 +34,9 @@ struct supervisor {
 	const char *config_file;
 	struct listeners *listeners;
 	struct process processes[ROLE_PROCESS_COUNT];
-	int control;                     /* our end of the front's; -1: none */
+	int control[ROLE_PROCESS_COUNT]; /* our ends; -1: none */
 	int channel[ROLE_PROCESS_COUNT]; /* ends of a fresh channel that wait for their role's start; -1: none */
+	int validator;                   /* the signer's end of its channel to the validator; the same */
 	bool stopping, was_ready, killed;
 };
 
@@ -62,6 +64,14 @@ static void give(struct environment *e, const char *name, const int *fds, size_t
 		buf_u8(&e->text, '\0');
 }
 
+static void give_secret(struct environment *e, const char *name, int fd)
+{
+	give(e, name, &fd, 1);
+	/* The offset is shared with whoever read it before. */
+	if (fd >= 0)
+		(void)lseek(fd, 0, SEEK_SET);
+}
+
 static void describe(const struct supervisor *s, enum role_id id, int control, struct environment *e)
 {
 	const struct listeners *l = s->listeners;
@@ -78,23 +88,36 @@ static void describe(const struct supervisor *s, enum role_id id, int control, s
 		buf_printf(&e->text, "CHANCERY_ADMIN_UID=%u", (unsigned)getuid());
 		buf_u8(&e->text, '\0');
 	}
+	if (wants & ROLE_WANTS_VALIDATOR)
+		give(e, "CHANCERY_VALIDATOR", &s->validator, 1);
 	for (size_t i = 0; (wants & ROLE_WANTS_PINS) && i < CA_CONFIG_TOKENS_MAX; i++) {
 		char name[32];
 		(void)snprintf(name, sizeof(name), "CHANCERY_PIN_%zu", i);
-		give(e, name, &l->pins[i], 1);
-		/* The offset is shared with whoever read it before. */
-		if (l->pins[i] >= 0)
-			(void)lseek(l->pins[i], 0, SEEK_SET);
+		give_secret(e, name, l->pins[i]);
 	}
+	if (wants & ROLE_WANTS_PINS)
+		give_secret(e, "CHANCERY_WEBHOOK_SECRET", l->webhook_secret);
+	if (wants & ROLE_WANTS_MAIL)
+		give_secret(e, "CHANCERY_MAIL_PASSWORD", l->mail_password);
 }
 
 /* What is the supervisor's own business stays out of its children's environment. */
 static bool is_private(const char *variable)
 {
-	static const char *const prefixes[] = { "NOTIFY_SOCKET=",    "LISTEN_FDS=",      "LISTEN_PID=",
-						"LISTEN_FDNAMES=",   "WATCHDOG_PID=",    "WATCHDOG_USEC=",
-						"CHANCERY_CHANNEL=", "CHANCERY_LISTEN",  "CHANCERY_ADMIN",
-						"CHANCERY_PIN_",     "CHANCERY_CONTROL=" };
+	static const char *const prefixes[] = { "NOTIFY_SOCKET=",
+						"LISTEN_FDS=",
+						"LISTEN_PID=",
+						"LISTEN_FDNAMES=",
+						"WATCHDOG_PID=",
+						"WATCHDOG_USEC=",
+						"CHANCERY_CHANNEL=",
+						"CHANCERY_LISTEN",
+						"CHANCERY_ADMIN",
+						"CHANCERY_PIN_",
+						"CHANCERY_CONTROL=",
+						"CHANCERY_VALIDATOR=",
+						"CHANCERY_WEBHOOK_SECRET=",
+						"CHANCERY_MAIL_PASSWORD=" };
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
 		if (strncmp(variable, prefixes[i], strlen(prefixes[i])) == 0)
 			return true;
@@ -144,8 +167,8 @@ static void start(struct supervisor *s, enum role_id id, int64_t now)
 	if ((role_table[id].wants & ROLE_WANTS_CONTROL) &&
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control))
 		log_error("no socket pair for a role", KV_INT("errno", errno));
-	if (role_table[id].wants & ROLE_WANTS_PINS)
-		listeners_renew_pins(s->config, s->listeners);
+	if (role_table[id].wants & (ROLE_WANTS_PINS | ROLE_WANTS_MAIL))
+		listeners_renew_secrets(s->config, s->listeners);
 	struct environment e = { .text = BUF_INIT };
 	describe(s, id, control[1], &e);
 	pid_t pid = fork();
@@ -162,22 +185,24 @@ static void start(struct supervisor *s, enum role_id id, int64_t now)
 	} else {
 		log_info("role started", KV("role", role_table[id].name), KV_INT("pid", pid));
 		close_end(&s->channel[id]);
+		if (role_table[id].wants & ROLE_WANTS_VALIDATOR)
+			close_end(&s->validator);
 	}
 	if (control[0] >= 0) {
-		close_end(&s->control);
+		close_end(&s->control[id]);
 		(void)fcntl(control[0], F_SETFL, O_NONBLOCK);
-		s->control = control[0];
+		s->control[id] = control[0];
 	}
 	close_end(&control[1]);
 }
 
 /* ---- channels ---- */
 
-static void fresh_channel(struct supervisor *s)
+static void fresh_channel(int *first, int *second)
 {
 	int ends[2];
-	close_end(&s->channel[ROLE_SIGNER_PROCESS]);
-	close_end(&s->channel[ROLE_FRONT_PROCESS]);
+	close_end(first);
+	close_end(second);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)) {
 		log_error("no socket pair for the channel", KV_INT("errno", errno));
 		return;
@@ -185,50 +210,62 @@ static void fresh_channel(struct supervisor *s)
 	const int size = 1 << 20;
 	for (size_t i = 0; i < 2; i++)
 		(void)setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	s->channel[ROLE_SIGNER_PROCESS] = ends[0];
-	s->channel[ROLE_FRONT_PROCESS] = ends[1];
+	*first = ends[0];
+	*second = ends[1];
 }
 
-/* A front that runs gets its end of a fresh channel by 'C' on its control socket. */
-static void hand_channel(struct supervisor *s)
+/* A role that runs gets its end of a fresh channel on its control socket. */
+static void hand_channel(const struct supervisor *s, enum role_id id, char letter, int *end)
 {
-	char letter = 'C';
-	struct iovec part = { &letter, 1 };
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} passed;
-	memset(&passed, 0, sizeof(passed));
-	struct msghdr message = {
-		.msg_iov = &part, .msg_iovlen = 1, .msg_control = passed.space, .msg_controllen = sizeof(passed.space)
-	};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(header), &s->channel[ROLE_FRONT_PROCESS], sizeof(int));
-	if (sendmsg(s->control, &message, MSG_NOSIGNAL) < 0)
-		log_error("cannot hand the front a fresh channel", KV_INT("errno", errno));
-	close_end(&s->channel[ROLE_FRONT_PROCESS]);
+	struct error err = ERR_INIT;
+	if (*end >= 0 && fdpass_send(s->control[id], letter, *end, &err))
+		log_err(LOG_LEVEL_ERROR, "a role gets no fresh channel", &err);
+	close_end(end);
 }
 
 /* ---- life and death ---- */
 
+static bool is_due(const struct supervisor *s, enum role_id id, int64_t now)
+{
+	return !s->processes[id].pid && now >= s->processes[id].start_at_ms;
+}
+
+/* Where its validator may start, too, the two begin together. */
+static void start_signer(struct supervisor *s, int64_t now)
+{
+	if (is_due(s, ROLE_VALIDATOR_PROCESS, now)) {
+		fresh_channel(&s->validator, &s->channel[ROLE_VALIDATOR_PROCESS]);
+		start(s, ROLE_VALIDATOR_PROCESS, now);
+	}
+	start(s, ROLE_SIGNER_PROCESS, now);
+}
+
 static void start_due(struct supervisor *s, int64_t now)
 {
-	struct process *signer = &s->processes[ROLE_SIGNER_PROCESS], *front = &s->processes[ROLE_FRONT_PROCESS];
-	bool signer_due = !signer->pid && now >= signer->start_at_ms;
-	bool front_due = !front->pid && now >= front->start_at_ms;
+	bool signer_runs = s->processes[ROLE_SIGNER_PROCESS].pid != 0;
+	int *signer_end = &s->channel[ROLE_SIGNER_PROCESS], *front_end = &s->channel[ROLE_FRONT_PROCESS];
 	/* Both ends of a channel begin together: a dead front waits until its signer has left. */
-	if (front_due && !signer->pid) {
-		fresh_channel(s);
+	if (is_due(s, ROLE_FRONT_PROCESS, now) && !signer_runs) {
+		fresh_channel(signer_end, front_end);
 		start(s, ROLE_FRONT_PROCESS, now);
-		start(s, ROLE_SIGNER_PROCESS, now);
-	} else if (signer_due && front->pid) {
-		fresh_channel(s);
-		hand_channel(s);
-		start(s, ROLE_SIGNER_PROCESS, now);
+		start_signer(s, now);
+	} else if (is_due(s, ROLE_SIGNER_PROCESS, now) && s->processes[ROLE_FRONT_PROCESS].pid) {
+		fresh_channel(signer_end, front_end);
+		hand_channel(s, ROLE_FRONT_PROCESS, 'C', front_end);
+		start_signer(s, now);
 	}
+	if (is_due(s, ROLE_VALIDATOR_PROCESS, now) && s->processes[ROLE_SIGNER_PROCESS].pid) {
+		fresh_channel(&s->validator, &s->channel[ROLE_VALIDATOR_PROCESS]);
+		hand_channel(s, ROLE_SIGNER_PROCESS, 'V', &s->validator);
+		start(s, ROLE_VALIDATOR_PROCESS, now);
+	}
+}
+
+/* Its channel closed with the other: it is leaving, in order, but not for ever. */
+static void must_leave(struct process *p, int64_t now)
+{
+	if (p->pid && !p->kill_at_ms)
+		p->kill_at_ms = now + STOP_MS;
 }
 
 static void died(struct supervisor *s, enum role_id id, int status, int64_t now)
@@ -237,15 +274,17 @@ static void died(struct supervisor *s, enum role_id id, int status, int64_t now)
 	log_at(s->stopping ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "role ended", KV("role", role_table[id].name),
 	       KV_INT("pid", p->pid),
 	       WIFSIGNALED(status) ? KV_INT("signal", WTERMSIG(status)) : KV_INT("status", WEXITSTATUS(status)));
-	if (p->backoff_ms == 0 || now - p->started_ms >= BACKOFF_FORGET_MS)
+	bool again = WIFEXITED(status) && WEXITSTATUS(status) == ROLE_AGAIN;
+	if (again || p->backoff_ms == 0 || now - p->started_ms >= BACKOFF_FORGET_MS)
 		p->backoff_ms = BACKOFF_FIRST_MS;
 	p->start_at_ms = now + p->backoff_ms;
 	p->backoff_ms = p->backoff_ms * 2 < BACKOFF_MOST_MS ? p->backoff_ms * 2 : BACKOFF_MOST_MS;
 	p->pid = 0;
 	p->kill_at_ms = 0;
-	/* Its channel closed with the front: the signer is leaving, in order, but not for ever. */
-	if (id == ROLE_FRONT_PROCESS && s->processes[ROLE_SIGNER_PROCESS].pid)
-		s->processes[ROLE_SIGNER_PROCESS].kill_at_ms = now + STOP_MS;
+	if (id == ROLE_FRONT_PROCESS)
+		must_leave(&s->processes[ROLE_SIGNER_PROCESS], now);
+	if (id == ROLE_SIGNER_PROCESS)
+		must_leave(&s->processes[ROLE_VALIDATOR_PROCESS], now);
 }
 
 static void reap(struct supervisor *s, int64_t now)
@@ -263,10 +302,10 @@ static void stop(struct supervisor *s, int64_t now)
 	if (!s->stopping)
 		(void)sd_notify(0, "STOPPING=1");
 	s->stopping = true;
-	close_end(&s->channel[ROLE_SIGNER_PROCESS]);
-	close_end(&s->channel[ROLE_FRONT_PROCESS]);
+	close_end(&s->validator);
 	for (size_t id = 0; id < ROLE_PROCESS_COUNT; id++) {
 		struct process *p = &s->processes[id];
+		close_end(&s->channel[id]);
 		if (!p->pid)
 			continue;
 		if (role_table[id].ends_by_signal)
@@ -309,9 +348,10 @@ static void on_signal(struct supervisor *s, int signals, int64_t now)
 static void on_control(struct supervisor *s)
 {
 	char letter = 0;
-	ssize_t got = recv(s->control, &letter, 1, MSG_DONTWAIT);
+	int *control = &s->control[ROLE_FRONT_PROCESS];
+	ssize_t got = recv(*control, &letter, 1, MSG_DONTWAIT);
 	if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
-		close_end(&s->control);
+		close_end(control);
 	} else if (got == 1 && letter == 'R') {
 		if (!s->was_ready)
 			log_info("ready");
@@ -367,9 +407,10 @@ int supervise(const struct ca_config *config, const char *config_file, struct li
 		.config = config,
 		.config_file = config_file,
 		.listeners = listeners,
-		.control = -1,
-		.channel = { -1, -1 },
+		.validator = -1,
 	};
+	for (size_t id = 0; id < ROLE_PROCESS_COUNT; id++)
+		s.control[id] = s.channel[id] = -1;
 	auto_fd signals = open_signals();
 	if (signals < 0) {
 		log_error("no descriptor for signals", KV_INT("errno", errno));
@@ -381,12 +422,12 @@ int supervise(const struct ca_config *config, const char *config_file, struct li
 			start_due(&s, now);
 		kill_overdue(&s, now);
 		struct pollfd waited[2] = { { .fd = signals, .events = POLLIN },
-					    { .fd = s.control, .events = POLLIN } };
+					    { .fd = s.control[ROLE_FRONT_PROCESS], .events = POLLIN } };
 		if (poll(waited, 2, until_due(&s, now)) < 0 && errno != EINTR)
 			log_error("poll", KV_INT("errno", errno));
 		if (waited[0].revents)
 			on_signal(&s, signals, clock_monotonic_ms());
-		if (s.control >= 0 && waited[1].fd == s.control && waited[1].revents)
+		if (waited[1].fd >= 0 && waited[1].fd == s.control[ROLE_FRONT_PROCESS] && waited[1].revents)
 			on_control(&s);
 	}
 	log_info("stopped");

@@ -90,6 +90,7 @@ static int write_config(const struct init *init, struct error *err)
 		.arc = init->arc,
 		.signer_user = "chancery-signer",
 		.front_user = "chancery-front",
+		.validator_user = "chancery-validator",
 		.https = https_texts,
 		.http = http_texts,
 		.names = names,

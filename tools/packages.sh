@@ -23,13 +23,14 @@ if [ "$(id -u)" != 0 ]; then
 	as_root=(sudo)
 fi
 
-# The tests start web servers of their own, on ports of their own. What comes with a
+# The tests start servers of their own, on ports of their own. What comes with a
 # package must neither start (a taken port 80 would fail the installation) nor stay.
 services=()
 for package in "${missing[@]}"; do
 	case $package in
 	nginx-light) services+=(nginx.service) ;;
 	haproxy) services+=(haproxy.service) ;;
+	knot) services+=(knot.service) ;;
 	esac
 done
 masked=no

@@ -62,6 +62,7 @@ static void write_configuration(struct bench *b, const char *softhsm_conf)
 					      .arc = "2.999.1",
 					      .signer_user = "",
 					      .front_user = "",
+					      .validator_user = "",
 					      .https = https,
 					      .http = http,
 					      .names = names };

@@ -120,7 +120,7 @@ def the_state_is_as_the_contract_says(house):
 
 @tests.rule()
 def the_roles_run_as_their_own_users_where_there_are_such(house):
-    """As root with the system users there, front and signer are neither root nor each other."""
+    """As root with the system users there, no role is root, and none is another."""
     if os.getuid() != 0:
         contains(house.printed, "wall", "run.sh as somebody says that the walls are thinner")
         return
@@ -131,7 +131,7 @@ def the_roles_run_as_their_own_users_where_there_are_such(house):
         if "--role" in words:
             with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
                 users[words[words.index("--role") + 1]] = re.search(r"(?m)^Uid:\t(\d+)", file.read())[1]
-    expect(len(users) >= 2 and "0" not in users.values() and len(set(users.values())) == len(users),
+    expect(len(users) >= 3 and "0" not in users.values() and len(set(users.values())) == len(users),
            f"user ids of the roles: {users}")
 
 
@@ -141,14 +141,16 @@ def may_read(user, path):
 
 
 def no_role_reads_what_is_anothers(house):
-    """The front cannot read token, store or PIN; the signer not the front's key; neither an identity's key."""
+    """Front and validator cannot read token, store or PIN; nobody else the front's key; none an identity's key."""
     store, token = os.path.join(house.state, "store", "data.mdb"), os.path.join(house.state, "token")
     front, admin = os.path.join(house.state, "front", "key.pem"), os.path.join(house.state, "admin", "key.pem")
     pins = [os.path.join(token, name) for name in os.listdir(token) if "pin" in name]
     for path in [store, admin, os.path.join(token, "softhsm2.conf"), *pins]:
         expect(not may_read("chancery-front", path), f"the front may read {path}")
+        expect(not may_read("chancery-validator", path), f"the validator may read {path}")
     for path in [front, admin, *pins]:
         expect(not may_read("chancery-signer", path), f"the signer may read {path}")
+    expect(not may_read("chancery-validator", front), "the validator may read the front's key")
     expect(may_read("chancery-front", front) and may_read("chancery-signer", store), "not even their own")
 
 

@@ -74,12 +74,14 @@ static void make_configuration(struct fixture *f, const char *softhsm_conf)
 					      .arc = "2.999.1",
 					      .signer_user = "",
 					      .front_user = "",
+					      .validator_user = "",
 					      .https = https,
 					      .http = http,
 					      .names = names };
 	REQUIRE(t.module != NULL);
 	ca_config_write(&t, &text);
 	buf_add_text(&text, extra_configuration);
+	buf_add_text(&text, f->configuration ? f->configuration : "");
 	(void)snprintf(path, sizeof(path), "%s/chancery.conf", f->state);
 	CHECK_OK(file_replace(path, buf_bytes(&text), 0600, &err) == 0, &err);
 	f->config = ca_config_load(path, &err);
@@ -106,8 +108,8 @@ void fixture_found(struct fixture *f)
 {
 	struct error err = ERR_INIT;
 	char softhsm_conf[300], published[300], root_pem[300];
-	int64_t now_ms = f->now_ms;
-	*f = (struct fixture){ .now_ms = now_ms };
+	const struct fixture wanted = *f;
+	*f = (struct fixture){ .now_ms = wanted.now_ms, .configuration = wanted.configuration };
 	(void)snprintf(f->state, sizeof(f->state), "%s", unit_folder());
 	(void)snprintf(softhsm_conf, sizeof(softhsm_conf), "%s/token/softhsm2.conf", f->state);
 	make_configuration(f, softhsm_conf);
@@ -254,15 +256,22 @@ static int look(void *arg, uint64_t sequence, const uint8_t hash[32], struct byt
 	return 0;
 }
 
-size_t fixture_audit_count(struct fixture *f, const char *event)
+size_t fixture_audit_finds(struct fixture *f, const char *text)
 {
 	struct error err = ERR_INIT;
 	struct search search = { .count = 0 };
-	(void)snprintf(search.needle, sizeof(search.needle), "\"event\":\"%s\"", event);
+	(void)snprintf(search.needle, sizeof(search.needle), "%s", text);
 	auto_store_snapshot *snap = store_snapshot_new(f->store, &err);
 	CHECK_OK(snap != NULL, &err);
 	CHECK_OK(store_chain_scan(snap, CA_AUDIT_CHAIN, 1, UINT64_MAX, look, &search, &err) >= 0, &err);
 	return search.count;
+}
+
+size_t fixture_audit_count(struct fixture *f, const char *event)
+{
+	char text[128];
+	(void)snprintf(text, sizeof(text), "\"event\":\"%s\"", event);
+	return fixture_audit_finds(f, text);
 }
 
 void fixture_read(struct fixture *f, const char *path, struct buf *out)

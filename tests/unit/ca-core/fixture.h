@@ -18,6 +18,7 @@ struct fixture {
 	struct secret *pins[CA_CONFIG_TOKENS_MAX];   /* all, the root's too */
 	struct secret *online[CA_CONFIG_TOKENS_MAX]; /* borrowed: those a signer would have */
 	int64_t now_ms;                              /* the clock; 0: the system's */
+	const char *configuration;                   /* appended to the default one before it is read; or NULL */
 };
 
 /* Tokens, configuration, founding; ends the test where something fails. Leaves store and ca closed. */
@@ -42,6 +43,8 @@ struct store_serial fixture_issue(struct fixture *f, const struct ca_actor *acto
 
 /* Number of entries in the audit chain with this event. */
 size_t fixture_audit_count(struct fixture *f, const char *event);
+/* Number of entries that hold this text. */
+size_t fixture_audit_finds(struct fixture *f, const char *text);
 /* The file's content below the state folder, appended; fails the test where it is not there. */
 void fixture_read(struct fixture *f, const char *path, struct buf *out);
 

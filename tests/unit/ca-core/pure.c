@@ -20,6 +20,7 @@ static void default_text(struct buf *out)
 		.arc = "2.999.1",
 		.signer_user = "",
 		.front_user = "",
+		.validator_user = "",
 		.https = https,
 		.http = http,
 		.names = names,

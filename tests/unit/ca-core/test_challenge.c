@@ -71,12 +71,14 @@ static void says_where_dns_records_go(void)
 static void says_where_the_http_answer_goes(void)
 {
 	char out[CA_CHALLENGE_NAME_SIZE + 64];
-	ca_challenge_http_url(TEXT("dns:example.test"), GOLDEN, out);
+	ca_challenge_http_url(TEXT("dns:example.test"), GOLDEN, 80, out);
 	CHECK_TEXT(out, "http://example.test/.well-known/pki-validation/ose4ko342s6akomx.txt");
-	ca_challenge_http_url(TEXT("ip:192.0.2.1"), GOLDEN, out);
+	ca_challenge_http_url(TEXT("ip:192.0.2.1"), GOLDEN, 80, out);
 	CHECK_TEXT(out, "http://192.0.2.1/.well-known/pki-validation/ose4ko342s6akomx.txt");
-	ca_challenge_http_url(TEXT("ip:2001:db8::1"), GOLDEN, out);
+	ca_challenge_http_url(TEXT("ip:2001:db8::1"), GOLDEN, 80, out);
 	CHECK_TEXT(out, "http://[2001:db8::1]/.well-known/pki-validation/ose4ko342s6akomx.txt");
+	ca_challenge_http_url(TEXT("ip:2001:db8::1"), GOLDEN, 8080, out);
+	CHECK_TEXT(out, "http://[2001:db8::1]:8080/.well-known/pki-validation/ose4ko342s6akomx.txt");
 }
 
 /* "dns:" and a name of `length` characters. */
@@ -93,8 +95,8 @@ static void the_longest_name_fits_whole(void)
 {
 	char name[300], value[CA_CHALLENGE_VALUE_SIZE] = GOLDEN, out[CA_CHALLENGE_NAME_SIZE + 64];
 	struct bytes longest = long_name(name, 253);
-	ca_challenge_http_url(longest, value, out);
-	CHECK_INT(strlen(out), 7 + 253 + strlen("/.well-known/pki-validation/.txt") + 16);
+	ca_challenge_http_url(longest, value, 65535, out);
+	CHECK_INT(strlen(out), 7 + 253 + strlen(":65535") + strlen("/.well-known/pki-validation/.txt") + 16);
 	ca_challenge_txt_name(longest, out);
 	CHECK_INT(strlen(out), 20 + 253);
 }

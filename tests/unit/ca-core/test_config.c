@@ -19,6 +19,7 @@ static void good_text(struct buf *out)
 					      .arc = "2.999.1",
 					      .signer_user = "chancery-signer",
 					      .front_user = "chancery-front",
+					      .validator_user = "chancery-validator",
 					      .https = https,
 					      .http = http,
 					      .names = names };
@@ -124,6 +125,19 @@ static void what_init_writes_is_right(void)
 	CHECK(ca_config_profile(c, "nothing") == NULL && ca_config_issuer(c, "") == NULL);
 }
 
+static void a_validator_without_a_user_of_its_own_runs_as_the_front(void)
+{
+	auto_ca_config *own = load_good();
+	auto_buf text = BUF_INIT;
+	struct error err = ERR_INIT;
+	int line = 0;
+	CHECK_TEXT(own->process.validator_user, "chancery-validator");
+	changed_text("\tvalidator-user = \"chancery-validator\"\n", "", &text, &line);
+	auto_ca_config *none = load(buf_bytes(&text), &err);
+	CHECK_OK(none != NULL, &err);
+	CHECK_TEXT(none->process.validator_user, "chancery-front");
+}
+
 static void an_offline_root_has_no_token_here(void)
 {
 	static const char *const https[] = { "127.0.0.1:8443", NULL }, *const names[] = { "localhost", NULL };
@@ -134,6 +148,7 @@ static void an_offline_root_has_no_token_here(void)
 					      .arc = "2.999.1",
 					      .signer_user = "",
 					      .front_user = "",
+					      .validator_user = "",
 					      .https = https,
 					      .http = NULL,
 					      .names = names,
@@ -158,6 +173,7 @@ static void a_path_with_quotes_survives(void)
 					      .arc = "2.999.1",
 					      .signer_user = "",
 					      .front_user = "",
+					      .validator_user = "",
 					      .https = https,
 					      .http = NULL,
 					      .names = names };
@@ -541,6 +557,7 @@ static void internal_names_need_their_waiver(void)
 SUITE(config)
 {
 	TEST(what_init_writes_is_right);
+	TEST(a_validator_without_a_user_of_its_own_runs_as_the_front);
 	TEST(an_offline_root_has_no_token_here);
 	TEST(a_path_with_quotes_survives);
 	TEST(show_says_every_value_and_deviations_last);

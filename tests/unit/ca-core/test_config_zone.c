@@ -408,10 +408,23 @@ static void what_an_order_cannot_be_is_refused(void)
 	CHECK_INT(ca_config_profile(c, "x")->approve_hours, 72);
 }
 
+static void http_begins_at_port_80_where_the_zone_lets_it(void)
+{
+	auto_ca_config *c =
+		good("zone \"a\" { suffixes = { \"a.internal\" } public = false }\n"
+		     "zone \"b\" { suffixes = { \"b.internal\" } public = false connect-ports = { 8081, 80 } }\n"
+		     "zone \"c\" { suffixes = { \"c.internal\" } public = false connect-ports = { 8081, 443 } }\n");
+	CHECK_INT(ca_config_http_port(NULL), 80);
+	CHECK_INT(ca_config_http_port(&c->zones[0]), 80);
+	CHECK_INT(ca_config_http_port(&c->zones[1]), 80);
+	CHECK_INT(ca_config_http_port(&c->zones[2]), 8081);
+}
+
 SUITE(config_zone)
 {
 	TEST(a_zone_says_what_it_is_and_how_it_is_reached);
 	TEST(a_zone_is_public_and_reached_at_port_80_unless_it_says_otherwise);
+	TEST(http_begins_at_port_80_where_the_zone_lets_it);
 	TEST(what_is_wrong_in_a_zone_is_refused);
 	TEST(a_zone_that_is_not_in_the_public_dns_says_so);
 	TEST(two_zones_have_nothing_in_common);

@@ -47,6 +47,9 @@ static void child(struct fixture *f, int channel, int admin)
 			     .channel = channel,
 			     .admin = admin,
 			     .control = -1,
+			     .validator = -1,
+			     .webhook_secret = -1,
+			     .mail_password = -1,
 			     .admin_uid = getuid(),
 			     .clock = clock_system() };
 	for (size_t i = 0; i < CA_CONFIG_TOKENS_MAX; i++)

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fdpass.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "httpd/front.h"
@@ -254,20 +255,8 @@ void rig_new_signer(struct rig *rig)
 {
 	int pair[2];
 	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
-	union {
-		struct cmsghdr aligned;
-		char space[CMSG_SPACE(sizeof(int))];
-	} room = { .space = { 0 } };
-	struct iovec part = { (void *)"C", 1 };
-	struct msghdr message = {
-		.msg_iov = &part, .msg_iovlen = 1, .msg_control = room.space, .msg_controllen = sizeof(room.space)
-	};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(header), &pair[0], sizeof(int));
-	REQUIRE(sendmsg(rig->control, &message, 0) == 1);
+	struct error err = ERR_INIT;
+	CHECK_OK(fdpass_send(rig->control, 'C', pair[0], &err) == 0, &err);
 	(void)close(pair[0]);
 	rig_play_signer(rig, pair[1]);
 }

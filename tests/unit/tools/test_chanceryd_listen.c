@@ -32,6 +32,8 @@ static void leave(struct listeners *l)
 			(void)close(l->pins[i]);
 	if (l->admin >= 0)
 		(void)close(l->admin);
+	fd_cleanup(&l->webhook_secret);
+	fd_cleanup(&l->mail_password);
 	REQUIRE(chdir("/") == 0);
 }
 
@@ -134,6 +136,31 @@ static void second_server_on_the_same_state_is_refused(void)
 	REQUIRE(chdir("/") == 0);
 }
 
+static void secrets_of_webhook_and_mail_server_are_fetched_and_read_again(void)
+{
+	struct error err = ERR_INIT;
+	CLEANUP(leave) struct listeners l;
+	auto_config *config = config_with("127.0.0.1:0");
+	(void)snprintf(config->notify.webhook_secret, sizeof(config->notify.webhook_secret), "file:hook");
+	(void)snprintf(config->mail.password, sizeof(config->mail.password), "file:mail");
+	enter();
+	CHECK_OK(file_create("hook", bytes_of("one\n"), 0600, &err) == 0, &err);
+	CHECK_OK(file_create("mail", bytes_of("two\n"), 0600, &err) == 0, &err);
+	CHECK_OK(listeners_open(config, &l, &err) == 0, &err);
+	CHECK(l.webhook_secret == -1 && l.mail_password == -1);
+	CHECK_OK(listeners_fetch_secrets(config, &l, &err) == 0, &err);
+	char text[8] = "";
+	CHECK_INT(pread(l.webhook_secret, text, sizeof(text), 0), 3);
+	CHECK_TEXT(text, "one");
+	CHECK_OK(file_replace("mail", bytes_of("three\n"), 0600, &err) == 0, &err);
+	REQUIRE(unlink("hook") == 0);
+	listeners_renew_secrets(config, &l);
+	CHECK_INT(pread(l.mail_password, text, sizeof(text), 0), 5);
+	CHECK_TEXT(text, "three");
+	CHECK_INT(pread(l.webhook_secret, text, sizeof(text), 0), 3); /* as it was */
+	CHECK_INT(pwrite(l.mail_password, "9", 1, 0), -1);
+}
+
 static void only_online_tokens_have_their_pins_fetched(void)
 {
 	struct error err = ERR_INIT;
@@ -147,7 +174,7 @@ static void only_online_tokens_have_their_pins_fetched(void)
 	enter();
 	CHECK_OK(file_create("issuing.pin", bytes_of("1234\n"), 0600, &err) == 0, &err);
 	CHECK_OK(listeners_open(config, &l, &err) == 0, &err);
-	CHECK_OK(listeners_fetch_pins(config, &l, &err) == 0, &err);
+	CHECK_OK(listeners_fetch_secrets(config, &l, &err) == 0, &err);
 	CHECK_INT(l.pins[0], -1);
 	char pin[8] = "";
 	CHECK_INT(pread(l.pins[1], pin, sizeof(pin), 0), 4);
@@ -163,5 +190,6 @@ SUITE(chanceryd_listen)
 	TEST(replaces_a_stale_admin_socket_but_not_one_that_answers);
 	TEST(refuses_what_is_no_socket_in_its_place);
 	TEST(second_server_on_the_same_state_is_refused);
+	TEST(secrets_of_webhook_and_mail_server_are_fetched_and_read_again);
 	TEST(only_online_tokens_have_their_pins_fetched);
 }
