@@ -16,7 +16,7 @@
 /* ---- the outbox ---- */
 
 /* created, 8 octets, random, 8 octets: the order of time, and none twice. */
-static int put_delivery(struct ca *ca, const struct record_delivery *d, struct store_batch *batch, struct error *err)
+static int put_delivery(const struct record_delivery *d, struct store_batch *batch, struct error *err)
 {
 	auto_buf key = BUF_INIT, value = BUF_INIT;
 	uint64_t random = 0;
@@ -29,8 +29,6 @@ static int put_delivery(struct ca *ca, const struct record_delivery *d, struct s
 		return err_set(err, ERR_INTERNAL, "a delivery cannot be written down");
 	store_expect_absent(batch, STORE_DELIVERIES, buf_bytes(&key));
 	store_put(batch, STORE_DELIVERIES, buf_bytes(&key), buf_bytes(&value));
-	if (ca->on_order_due)
-		ca->on_order_due(ca->on_order_due_arg);
 	return 0;
 }
 
@@ -48,7 +46,7 @@ int notify_mail(struct ca *ca, struct bytes addresses, const char *subject, stru
 						   .about = about,
 						   .created_ms = now_ms,
 						   .due_ms = now_ms };
-		if (len && put_delivery(ca, &d, batch, err))
+		if (len && put_delivery(&d, batch, err))
 			return -1;
 		addresses = comma ? BYTES(comma + 1, addresses.len - len - 1) : BYTES_NONE;
 	}
@@ -66,7 +64,7 @@ int notify_webhook(struct ca *ca, const char *event, struct bytes json, struct b
 					   .about = about,
 					   .created_ms = now_ms,
 					   .due_ms = now_ms };
-	return d.to.len ? put_delivery(ca, &d, batch, err) : 0;
+	return d.to.len ? put_delivery(&d, batch, err) : 0;
 }
 
 static void add_member(struct buf *out, const char *key, struct bytes value)

@@ -249,6 +249,7 @@ int order_issue_claimed(struct ca *ca, const struct ca_token *prefer, struct byt
 		try_later(ca, id, err);
 		return -1;
 	}
+	order_wake(ca);
 	return 0;
 }
 

@@ -162,6 +162,8 @@ int order_confirm(struct order_work *w, struct bytes name, struct bytes code, st
 		(void)err_set(err, ERR_ORDER_STATE, "the name does not wait for a code");
 		return err_about(err, "status", record_order_status_name(o->status), "pending-validation");
 	}
+	if (!w->profile)
+		return err_set(err, ERR_PROFILE_UNKNOWN, "the order's profile is not in the configuration any more");
 	if (!has_code(n) || n->mail_until_s <= order_now_s(w) || !(n->methods & METHOD_MAIL))
 		return err_set(err, ERR_VALIDATION_FAILED,
 			       "no code is open for this name: ask for a check, and another one is mailed");

@@ -220,6 +220,13 @@ static int put(struct order_work *w, struct error *err)
 	return 0;
 }
 
+/* When the order is due, and what has to be delivered, may be sooner than what was waited for. */
+void order_wake(struct ca *ca)
+{
+	if (ca->on_order_due)
+		ca->on_order_due(ca->on_order_due_arg);
+}
+
 /* A serial whose batch perhaps was committed stays where it is: the ledger tells at the next start. */
 static int commit(struct order_work *w, struct error *err)
 {
@@ -232,8 +239,7 @@ static int commit(struct order_work *w, struct error *err)
 		return -1;
 	}
 	w->serial.len = 0;
-	if (w->order->due_ms && w->order->due_ms <= w->now_ms && w->ca->on_order_due)
-		w->ca->on_order_due(w->ca->on_order_due_arg);
+	order_wake(w->ca);
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include "base/secret.h"
+#include "ca-core/order_private.h"
 
 #define PART_MAX 4096
 #define AWAY_MS 5000
@@ -218,8 +219,7 @@ void ca_orders_forget_lost(struct ca *ca)
 void ca_orders_validator_lost(struct ca *ca)
 {
 	forget_before(ca, INT64_MAX);
-	if (ca->on_order_due)
-		ca->on_order_due(ca->on_order_due_arg);
+	order_wake(ca);
 }
 
 /* ---- orders that are being issued ---- */
@@ -256,8 +256,7 @@ void ca_order_validated(struct ca *ca, uint64_t id, const struct message_validat
 		return;
 	ca_orders_count(ca, seen->shown ? ORDERS_CHECK_GOOD : ORDERS_CHECK_BAD);
 	order_seen(ca, buf_bytes(&order), buf_bytes(&name), seen);
-	if (ca->on_order_due) /* there is room for another check */
-		ca->on_order_due(ca->on_order_due_arg);
+	order_wake(ca); /* there is room for another check */
 }
 
 void ca_delivered(struct ca *ca, uint64_t id, const struct message_delivered *result)
