@@ -195,7 +195,10 @@ static int sign_and_commit(struct order_work *w, const struct ca_token *prefer, 
 	while (!s.answered)
 		(void)pthread_cond_wait(&s.answered_cond, &s.lock);
 	(void)pthread_mutex_unlock(&s.lock);
-	return s.failed ? -1 : 0;
+	if (s.failed)
+		return -1;
+	ca_orders_wake(w->ca); /* with the commit came what is told of it */
+	return 0;
 }
 
 /* The last look: nothing of what was read to fix the bytes may have changed since, and the time is not over. */
@@ -249,7 +252,6 @@ int order_issue_claimed(struct ca *ca, const struct ca_token *prefer, struct byt
 		try_later(ca, id, err);
 		return -1;
 	}
-	order_wake(ca);
 	return 0;
 }
 

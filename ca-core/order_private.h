@@ -87,9 +87,6 @@ int order_change(struct ca *ca, const struct ca_actor *actor, struct bytes id, o
 int order_make(struct ca *ca, const struct ca_actor *actor, order_step *step, void *arg, struct buf *out, char *id,
 	       struct error *err);
 
-/* After a commit: whoever waits for what is due looks again. */
-void order_wake(struct ca *ca);
-
 /* ---- order.c ---- */
 
 /* A new id into out: 26 characters, in the order of time, unpredictable. */

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "ca-core/orders.h"
 #include "ca-core/restore.h"
 
 #define ATTEMPTS 5 /* where others change the same order at the same time */
@@ -220,13 +221,6 @@ static int put(struct order_work *w, struct error *err)
 	return 0;
 }
 
-/* When the order is due, and what has to be delivered, may be sooner than what was waited for. */
-void order_wake(struct ca *ca)
-{
-	if (ca->on_order_due)
-		ca->on_order_due(ca->on_order_due_arg);
-}
-
 /* A serial whose batch perhaps was committed stays where it is: the ledger tells at the next start. */
 static int commit(struct order_work *w, struct error *err)
 {
@@ -239,7 +233,7 @@ static int commit(struct order_work *w, struct error *err)
 		return -1;
 	}
 	w->serial.len = 0;
-	order_wake(w->ca);
+	ca_orders_wake(w->ca);
 	return 0;
 }
 

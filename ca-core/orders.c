@@ -3,7 +3,6 @@
 #include <pthread.h>
 
 #include "base/secret.h"
-#include "ca-core/order_private.h"
 
 #define PART_MAX 4096
 #define AWAY_MS 5000
@@ -211,6 +210,12 @@ static void forget_before(struct ca *ca, int64_t sent_ms)
 	atomic_fetch_add(&o->counted[ORDERS_CHECK_LOST], lost);
 }
 
+void ca_orders_wake(struct ca *ca)
+{
+	if (ca->on_order_due)
+		ca->on_order_due(ca->on_order_due_arg);
+}
+
 void ca_orders_forget_lost(struct ca *ca)
 {
 	forget_before(ca, clock_monotonic_ms() - ORDERS_PATIENCE_MS);
@@ -219,7 +224,7 @@ void ca_orders_forget_lost(struct ca *ca)
 void ca_orders_validator_lost(struct ca *ca)
 {
 	forget_before(ca, INT64_MAX);
-	order_wake(ca);
+	ca_orders_wake(ca);
 }
 
 /* ---- orders that are being issued ---- */
@@ -256,7 +261,7 @@ void ca_order_validated(struct ca *ca, uint64_t id, const struct message_validat
 		return;
 	ca_orders_count(ca, seen->shown ? ORDERS_CHECK_GOOD : ORDERS_CHECK_BAD);
 	order_seen(ca, buf_bytes(&order), buf_bytes(&name), seen);
-	order_wake(ca); /* there is room for another check */
+	ca_orders_wake(ca); /* there is room for another check */
 }
 
 void ca_delivered(struct ca *ca, uint64_t id, const struct message_delivered *result)
@@ -266,6 +271,7 @@ void ca_delivered(struct ca *ca, uint64_t id, const struct message_delivered *re
 		return;
 	ca_orders_count(ca, result->good ? ORDERS_DELIVERED : ORDERS_UNDELIVERED);
 	notify_delivered(ca, buf_bytes(&key), result);
+	ca_orders_wake(ca);
 }
 
 void ca_orders_count(struct ca *ca, enum orders_result result)

@@ -93,16 +93,12 @@ struct asking {
 	void *argument;
 };
 
-/* pin-source=/path is the short form of pin-source=file:/path, and file:///path the long one. */
 static int read_source(const char *source, struct secret **pin, struct error *err)
 {
-	char reference[sizeof(((struct hsm_uri_query *)0)->pin_source) + 8];
-	if (source[0] == '|')
-		return err_set(err, ERR_CONFIG,
-			       "PKCS#11 URI: pin-source runs no commands here; name a file by file:PATH");
-	const char *path = strncmp(source, "file:///", 8) == 0 ? source + 7 : source;
-	(void)snprintf(reference, sizeof(reference), "%s%s", path[0] == '/' ? "file:" : "", path);
-	*pin = secret_get(reference, "PIN of the token", err);
+	auto_buf reference = BUF_INIT;
+	if (hsm_uri_pin_reference(source, &reference, err))
+		return -1;
+	*pin = secret_get(buf_text(&reference), "PIN of the token", err);
 	return *pin ? 0 : -1;
 }
 

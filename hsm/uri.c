@@ -284,6 +284,16 @@ void hsm_uri_format(const struct hsm_uri *uri, struct buf *out)
 	}
 }
 
+int hsm_uri_pin_reference(const char *pin_source, struct buf *out, struct error *err)
+{
+	if (pin_source[0] == '|')
+		return err_set(err, ERR_CONFIG,
+			       "PKCS#11 URI: pin-source runs no commands here; name a file by file:PATH");
+	const char *path = strncmp(pin_source, "file:///", 8) == 0 ? pin_source + 7 : pin_source;
+	buf_printf(out, "%s%s", path[0] == '/' ? "file:" : "", path);
+	return out->failed ? err_set(err, ERR_INTERNAL, "no memory for a reference") : 0;
+}
+
 void hsm_uri_add_query_value(struct buf *out, const char *value)
 {
 	for (; *value; value++) {

@@ -57,6 +57,10 @@ struct hsm_uri_query {
  * Source: RFC 7512 sections 2.3 and 2.4. */
 int hsm_uri_split(const char *text, char path[HSM_URI_MAX + 1], struct hsm_uri_query *query, struct error *err);
 
+/* The reference (base/secret.h) in a pin-source: "/PATH" is short for "file:/PATH", and "file:///PATH" the long form
+ * of it. Appended. ERR_CONFIG for one that would run a command. */
+int hsm_uri_pin_reference(const char *pin_source, struct buf *out, struct error *err);
+
 /* Appends the value of a query attribute, percent-encoded where it must be. */
 void hsm_uri_add_query_value(struct buf *out, const char *value);
 

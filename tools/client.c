@@ -15,7 +15,8 @@
 
 struct client {
 	CURL *curl;
-	char *base, *ca, *cert, *key;
+	char *base, *ca;
+	struct credential *credential; /* or a token */
 	struct secret *token;
 	char fault[CURL_ERROR_SIZE];
 };
@@ -59,9 +60,10 @@ static int find_identity(struct client *client, const struct common_options *com
 	}
 	if (!common->cert != !common->key)
 		return err_set(err, ERR_USAGE, "--cert and --key belong together");
-	client->cert = given_or(common, common->cert, "admin/cert.pem", err);
-	client->key = given_or(common, common->key, "admin/key.pem", err);
-	return client->cert && client->key ? 0 : -1;
+	auto_free char *cert = given_or(common, common->cert, "admin/cert.pem", err);
+	auto_free char *key = cert ? given_or(common, common->key, "admin/key.pem", err) : NULL;
+	client->credential = key ? credential_open(cert, key, err) : NULL;
+	return client->credential ? 0 : -1;
 }
 
 static int find_server(struct client *client, const struct common_options *common, struct error *err)
@@ -102,9 +104,18 @@ void client_free(struct client *client)
 	secret_free(client->token);
 	free(client->base);
 	free(client->ca);
-	free(client->cert);
-	free(client->key);
+	credential_free(client->credential);
 	free(client);
+}
+
+struct credential *client_credential(const struct client *client)
+{
+	return client->credential;
+}
+
+const char *client_trust(const struct client *client)
+{
+	return client->ca;
 }
 
 /* ---- one exchange ---- */
@@ -150,6 +161,13 @@ static int on_progress(void *arg, curl_off_t down_all, curl_off_t down, curl_off
 	return 0;
 }
 
+/* A key may lie in a token: libcurl itself takes files alone. */
+static CURLcode on_handshake(CURL *curl, void *context, void *arg)
+{
+	(void)curl;
+	return credential_use(arg, context) ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
+}
+
 static struct curl_slist *headers_for(const struct client *client, const struct request *request)
 {
 	struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
@@ -186,9 +204,9 @@ static void set_up(struct client *client, const struct request *request, struct 
 	(void)curl_easy_setopt(c, CURLOPT_WRITEDATA, reply);
 	(void)curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
 	(void)curl_easy_setopt(c, CURLOPT_HEADERDATA, reply);
-	if (client->cert) {
-		(void)curl_easy_setopt(c, CURLOPT_SSLCERT, client->cert);
-		(void)curl_easy_setopt(c, CURLOPT_SSLKEY, client->key);
+	if (client->credential) {
+		(void)curl_easy_setopt(c, CURLOPT_SSL_CTX_FUNCTION, on_handshake);
+		(void)curl_easy_setopt(c, CURLOPT_SSL_CTX_DATA, client->credential);
 	}
 	if (strcmp(request->method, "GET") != 0) {
 		(void)curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE, (long)request->body.len);

@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "base/bytes.h"
+#include "tools/credential.h"
 #include "tools/options.h"
 
 struct client;
@@ -26,6 +27,11 @@ struct client *client_open(const struct common_options *common, struct error *er
 void client_free(struct client *client);
 CLEANUP_POINTER(client, struct client, client_free)
 #define auto_client CLEANUP(client_cleanup) struct client
+
+/* As whom it asks; NULL where it asks with an API token. Borrowed. */
+struct credential *client_credential(const struct client *client);
+/* The file of what it trusts; borrowed. */
+const char *client_trust(const struct client *client);
 
 /* What a request is: path begins with "/"; type and body may be none. */
 struct request {

@@ -1,5 +1,6 @@
 #include "tools/keys.h"
 
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
@@ -68,14 +69,39 @@ EVP_PKEY *key_generate(const char *type, struct error *err)
 	return NULL;
 }
 
+struct asked {
+	const char *path;
+	struct error *err;
+};
+
+/* OpenSSL's question for the passphrase of an encrypted key. */
+static int ask_passphrase(char *out, int size, int writing, void *argument)
+{
+	const struct asked *asked = argument;
+	auto_buf what = BUF_INIT;
+	(void)writing;
+	buf_printf(&what, "passphrase of %s", asked->path);
+	auto_secret *passphrase = secret_get("prompt", buf_text(&what), asked->err);
+	struct bytes bytes = passphrase ? secret_bytes(passphrase) : BYTES_NONE;
+	if (!passphrase || bytes.len > (size_t)size)
+		return -1;
+	memcpy(out, bytes.data, bytes.len);
+	return (int)bytes.len;
+}
+
 EVP_PKEY *key_read(const char *path, struct error *err)
 {
 	auto_secret_buf text = BUF_INIT;
 	if (file_read(path, KEY_FILE_MAX, &text, err))
 		return NULL;
 	auto_bio *bio = BIO_new_mem_buf(text.data, (int)text.len);
-	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
-	if (!key)
+	struct error unasked = ERR_INIT;
+	struct asked asked = { path, &unasked };
+	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, ask_passphrase, &asked) : NULL;
+	if (!key && unasked.code != ERR_NONE) {
+		ERR_clear_error();
+		*err = unasked;
+	} else if (!key)
 		(void)err_openssl(err, ERR_BAD_REQUEST, "%s holds no private key that can be read", path);
 	return key;
 }

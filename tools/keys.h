@@ -13,7 +13,7 @@
 
 /* "p256", "p384", "p521", "rsa2048", "rsa3072", "rsa4096", "ed25519". ERR_USAGE for another. */
 EVP_PKEY *key_generate(const char *type, struct error *err);
-/* A PEM file, unencrypted. ERR_NOT_FOUND, ERR_BAD_REQUEST. */
+/* A PEM file; where it is encrypted its passphrase is asked for on the terminal. ERR_NOT_FOUND, ERR_BAD_REQUEST. */
 EVP_PKEY *key_read(const char *path, struct error *err);
 /* PKCS#8 PEM, appended; out should be an auto_secret_buf. */
 int key_pem(EVP_PKEY *key, struct buf *out, struct error *err);

@@ -11,7 +11,8 @@
 #include "httpd/validate/pool.h"
 #include "httpd/validate/resolver.h"
 
-#define CHECKS_MAX 64 /* at once; further ones wait */
+#define CHECKS_MAX 64       /* at once; further ones wait */
+#define SECURE_CHECKS_MAX 8 /* those by DNSSEC: each takes megabytes while it runs */
 #define CHECKS_WAITING_MAX 4096
 #define DELIVERIES_MAX 8
 #define DELIVERIES_WAITING_MAX 256 /* a body may be long */
@@ -19,7 +20,7 @@
 struct validator {
 	const struct role *role;
 	struct channel *signer;
-	struct pool *checks, *deliveries;
+	struct pool *checks, *secure_checks, *deliveries;
 	struct deliverer deliverer;
 	_Atomic bool stopping;
 };
@@ -94,6 +95,19 @@ static void run(struct pool_job *job)
 	asked->work(asked->validator, asked->id, BYTES(asked->payload, asked->len), NULL);
 }
 
+/* A zone whose resolver hangs holds up its like alone. */
+static struct pool *pool_of(struct validator *v, const struct frame *frame)
+{
+	struct message_validate ask;
+	struct error ignored = ERR_INIT;
+	if (frame->type == MSG_DELIVER)
+		return v->deliveries;
+	if (message_validate_read(frame->payload, &ask, &ignored))
+		return v->checks; /* where it is refused */
+	const struct ca_config_zone *zone = ca_config_zone_of(v->role->config, ask.name);
+	return zone && zone->dnssec ? v->secure_checks : v->checks;
+}
+
 static void take(struct validator *v, const struct frame *frame)
 {
 	bool is_check = frame->type == MSG_VALIDATE;
@@ -113,7 +127,7 @@ static void take(struct validator *v, const struct frame *frame)
 					 .len = frame->payload.len };
 		if (frame->payload.len)
 			memcpy(asked->payload, frame->payload.data, frame->payload.len);
-		if (pool_submit(is_check ? v->checks : v->deliveries, &asked->job))
+		if (pool_submit(pool_of(v, frame), &asked->job))
 			return;
 		free(asked);
 	}
@@ -149,16 +163,19 @@ static int open_all(struct validator *v, struct secret **password, struct error 
 	v->deliverer = (struct deliverer){
 		.config = role->config, .clock = role->clock, .mail_password = *password, .stopping = &v->stopping
 	};
-	v->checks = pool_new(CHECKS_MAX, CHECKS_WAITING_MAX, err);
-	v->deliveries = v->checks ? pool_new(DELIVERIES_MAX, DELIVERIES_WAITING_MAX, err) : NULL;
-	v->signer = v->deliveries ? channel_new(role->channel, err) : NULL;
-	return v->signer ? 0 : -1;
+	if (!(v->checks = pool_new(CHECKS_MAX, CHECKS_WAITING_MAX, err)) ||
+	    !(v->secure_checks = pool_new(SECURE_CHECKS_MAX, CHECKS_WAITING_MAX, err)) ||
+	    !(v->deliveries = pool_new(DELIVERIES_MAX, DELIVERIES_WAITING_MAX, err)) ||
+	    !(v->signer = channel_new(role->channel, err)))
+		return -1;
+	return 0;
 }
 
 static void close_all(struct validator *v)
 {
 	atomic_store(&v->stopping, true);
 	pool_free(v->checks);
+	pool_free(v->secure_checks);
 	pool_free(v->deliveries);
 	channel_free(v->signer);
 }

@@ -6,15 +6,13 @@ import email.policy
 import glob
 import hashlib
 import hmac
-import http.server
 import json
 import os
-import socket
-import ssl
-import threading
 import time
 
-from support.harness import Tests, contains, equal, expect, free_port, run, wait_until
+from support.harness import Tests, contains, equal, expect, run
+from support.hook import Hook
+from support.mail import Mail
 from support.server import CA
 from support.validator import MAIL, WEBHOOK, Validator
 
@@ -23,29 +21,18 @@ PASSWORD = "mail-" + "password-of-tests"
 
 class House:
     def __init__(self, env):
-        self.env, self.smtp_port, self.mails = env, free_port(), env.folder("mails")
+        self.env = env
+        self.mail = Mail(env, *certificate_for(env, "mail"), "ca", PASSWORD)
+        self.mails = self.mail.folder
         self.ca = CA(env, start=False, config=f"""
 mail {{
-	server = "smtp://127.0.0.1:{self.smtp_port}"
+	server = "smtp://127.0.0.1:{self.mail.port}"
 	from = "ca@pki.test"
 	user = "ca"
 	password = "file:mail-password"
 }}
 """)
-        self.start_mail()
         self.validator = Validator(env, self.ca.state, mail_password=PASSWORD)
-
-    def start_mail(self):
-        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "smtp", "server.py")
-        certificate, key = certificate_for(self.env, "mail")
-        self.smtp = self.env.start("smtp", "/usr/bin/python3", script, self.smtp_port, self.mails, certificate, key,
-                                   "ca", PASSWORD)
-
-        def listens():
-            with socket.create_connection(("127.0.0.1", self.smtp_port), 2) as connection:
-                return connection.recv(3) == b"220"
-
-        wait_until(listens, 15, "the SMTP server")
 
 
 def certificate_for(env, name):
@@ -135,38 +122,6 @@ def the_password_is_nowhere_to_be_seen(house):
 
 
 # ---- webhooks ----
-
-class Hook:
-    """Takes POSTs; answers each with the next of the statuses, the last one for ever."""
-
-    def __init__(self, statuses=(200,), certificate=None, location=None):
-        hook = self
-        self.statuses, self.taken, self.port = list(statuses), [], free_port()
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                hook.taken.append((self.path, dict(self.headers.items()), body))
-                self.send_response(hook.statuses.pop(0) if len(hook.statuses) > 1 else hook.statuses[0])
-                if location:
-                    self.send_header("Location", location)
-                self.end_headers()
-                self.wfile.write(b"noted\n")
-
-            def log_message(self, *_words):
-                pass
-
-        self.server = http.server.HTTPServer(("127.0.0.1", self.port), Handler)
-        if certificate:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(*certificate)
-            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-
 
 def post(house, url, body='{"event": "order.issued"}', **more):
     secret = b"a secret of the receiver"

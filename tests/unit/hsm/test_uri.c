@@ -218,6 +218,28 @@ static void writes_query_values_as_it_reads_them(void)
 	CHECK_TEXT(query.pin_source, value);
 }
 
+static void a_pin_source_is_a_reference_in_one_of_three_forms(void)
+{
+	static const char *const pairs[][2] = { { "/p/pin", "file:/p/pin" },
+						{ "file:/p/pin", "file:/p/pin" },
+						{ "file:///p/pin", "file:/p/pin" },
+						{ "fd:7", "fd:7" },
+						{ "prompt", "prompt" } };
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		struct error err = ERR_INIT;
+		auto_buf reference = BUF_INIT;
+		CHECK_OK(hsm_uri_pin_reference(pairs[i][0], &reference, &err) == 0, &err);
+		CHECK_TEXT(buf_text(&reference), pairs[i][1]);
+	}
+}
+
+static void a_pin_source_runs_no_commands(void)
+{
+	struct error err = ERR_INIT;
+	auto_buf reference = BUF_INIT;
+	CHECK_FAILS(hsm_uri_pin_reference("|cat /p/pin", &reference, &err) == -1, &err, ERR_CONFIG);
+}
+
 SUITE(uri)
 {
 	TEST(reads_every_attribute);
@@ -240,4 +262,6 @@ SUITE(uri)
 	TEST(refuses_malformed_queries);
 	TEST(refuses_queries_longer_than_their_field);
 	TEST(writes_query_values_as_it_reads_them);
+	TEST(a_pin_source_is_a_reference_in_one_of_three_forms);
+	TEST(a_pin_source_runs_no_commands);
 }
