@@ -170,8 +170,23 @@ static void free_officer(struct officer *officer)
 	buf_free(&officer->certificate);
 }
 
+static void print_finding(void *arg, const char *line)
+{
+	(void)arg;
+	(void)fprintf(stderr, "     store: %s\n", line);
+}
+
+/* Whatever a test did: nothing dangles, every serial is accounted for. */
+static void check_store(struct order_fixture *o)
+{
+	struct error err = ERR_INIT;
+	if (o->f.store)
+		CHECK_OK(store_check(o->f.store, print_finding, NULL, NULL, &err) == 0, &err);
+}
+
 void order_close(struct order_fixture *o)
 {
+	check_store(o);
 	fixture_close(&o->f);
 	forget_questions(o);
 	free_officer(&o->olga);
