@@ -50,7 +50,7 @@ int order_check_now(struct order_work *w, struct error *err)
 		n->next_check_ms = at_ms;
 		w->changed = true;
 	}
-	return order_mail_codes(w, err);
+	return order_mail_codes(w, true, err);
 }
 
 /* ---- sending ---- */

@@ -81,7 +81,7 @@ static int step_due(struct order_work *w, void *arg, struct error *err)
 		if (o->status == ORDER_PENDING_VALIDATION && w->profile && order_send_checks(w, &away) < 0)
 			log_debug("check not sent", KV("why", away.message));
 		w->changed = w->changed || !w->profile; /* put off */
-		return 0;
+		return o->status == ORDER_PENDING_VALIDATION && w->profile ? order_mail_codes(w, false, err) : 0;
 	case ORDER_PENDING_APPROVAL:
 		return order_review(w, err) < 0 ? -1 : 0;
 	case ORDER_READY:

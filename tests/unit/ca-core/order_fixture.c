@@ -39,6 +39,8 @@ static const char configuration[] =
 	"profile \"ev\" {\n  kind = \"server\"\n  issuer = \"issuing-1\"\n  waivers = { \"internal-names\" }\n"
 	"  validation = \"extended\"\n  methods = { \"dns-txt\", \"http\" }\n  caa = \"off\"\n"
 	"  wildcards = false\n  addresses = false\n  approvals = 2\n}\n"
+	"profile \"many\" {\n  kind = \"server\"\n  issuer = \"issuing-1\"\n"
+	"  waivers = { \"internal-names\" }\n  caa = \"off\"\n  names-max = 1000\n}\n"
 	"profile \"badge\" {\n  kind = \"client\"\n  issuer = \"issuing-1\"\n  approvals = 1\n}\n"
 	"grant \"badges\" {\n  identities = { \"alice\" }\n  profiles = { \"badge\" }\n"
 	"  common-names = { \"alice*\" }\n}\n"
