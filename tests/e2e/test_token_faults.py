@@ -63,8 +63,8 @@ class Rounds:
             expect(took <= HEALED, f"{what}: the next certificate came {took:.2f} s after the token, not {HEALED} s")
             self.times.append(took)
             return
-        # Of the threads that wait as its connection breaks, p11-kit's client 0.24.1 lets one wait for ever, about once in
-        # fifty rounds. Then another signer has to come, and its memory is another matter.
+        # Of the threads that wait as its connection breaks, p11-kit's client 0.24.1 lets one wait for ever,
+        # about once in fifty rounds. Then another signer has to come, and its memory is another matter.
         expect(took <= STUCK, f"{what}: the next certificate of another signer came after {took:.2f} s")
         self.stuck, self.memory = self.stuck + 1, []
 
