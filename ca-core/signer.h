@@ -119,12 +119,13 @@ struct signer {
 
 /* ---- signer_lanes.c ---- */
 int signer_lanes_start(struct signer *s, struct error *err);
-/* After the last question; answers what is queued, and what waits. False where a worker is inside a token's call
- * that does not return: then nothing that it may use can be freed. */
-bool signer_lanes_stop(struct signer *s);
+/* After the last question; answers what is queued, and what waits. False where a worker has not ended until then
+ * (CLOCK_MONOTONIC), because it is inside a token's call that does not return: nothing that it may use can be freed. */
+bool signer_lanes_stop(struct signer *s, int64_t until_ms);
 /* Who signs under this profile; NULL where there is no such profile, or nobody does. */
 struct ca_issuer *signer_issuer_of(struct signer *s, struct bytes profile);
-/* To the lane of its issuer's best token. False where that is full. */
+/* To the lane of its issuer's best token; where none is there, to that of what needs none, for what can be said
+ * without. False where that is full. */
 bool signer_lane_push(struct signer *s, struct question *q);
 /* A question that nothing was signed for, because the token is away: it waits for it, and is ours no more. False
  * where it has waited long enough, or too many wait. */
@@ -135,8 +136,8 @@ uint64_t signer_lanes_length(struct signer *s);
 /* Waits, as a question would, until a token with the issuer's key can sign. For threads of which each serves one
  * person; when the time is over the caller finds out why. */
 void signer_wait_for_token(struct signer *s, const struct ca_issuer *issuer);
-/* pthread_join for at most 3 s. False: it has not ended. */
-bool signer_join(pthread_t thread);
+/* pthread_join until then, CLOCK_MONOTONIC. False: it has not ended. */
+bool signer_join(pthread_t thread, int64_t until_ms);
 
 /* ---- signer_front.c ---- */
 /* One frame of the front: queued for a worker, or refused at once. */
@@ -149,11 +150,11 @@ void signer_answer_error(struct signer *s, uint64_t id, const struct error *err)
 
 /* ---- signer_admin.c ---- */
 int signer_admin_start(struct signer *s, struct error *err);
-void signer_admin_stop(struct signer *s);
+bool signer_admin_stop(struct signer *s, int64_t until_ms); /* as signer_lanes_stop */
 
 /* ---- signer_tokens.c ---- */
 int signer_tokens_start(struct signer *s, struct error *err);
-bool signer_tokens_stop(struct signer *s); /* as signer_lanes_stop */
+bool signer_tokens_stop(struct signer *s, int64_t until_ms); /* as signer_lanes_stop */
 
 /* ---- signer_lists.c ---- */
 /* The list is made soon; many calls in a burst make few lists. */

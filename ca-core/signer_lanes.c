@@ -16,7 +16,6 @@
 #define STUCK_MS 200    /* while a call does not return */
 #define TRY_FIRST_MS 20 /* from one try of a question that waits to its next, doubled each time */
 #define TRY_MOST_MS 500
-#define JOIN_MS 3000
 
 /* ---- which lane ---- */
 
@@ -311,27 +310,29 @@ int signer_lanes_start(struct signer *s, struct error *err)
 	return 0;
 }
 
-bool signer_join(pthread_t thread)
+bool signer_join(pthread_t thread, int64_t until_ms)
 {
-	struct timespec until = wait_until(clock_monotonic_ms() + JOIN_MS);
+	struct timespec until = wait_until(until_ms);
 	return pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == 0;
 }
 
-/* Threads that are inside a call which does not return stay where they are. */
-static bool stop_lane(struct lane *lane)
+/* Threads that are inside a call which does not return stay where they are; who stands behind them does not. */
+static bool stop_lane(struct signer *s, struct lane *lane, int64_t until_ms)
 {
 	bool ended = true;
 	for (unsigned i = 0; i < lane->worker_count; i++)
-		ended = signer_join(lane->workers[i]) && ended;
-	if (!ended)
+		ended = signer_join(lane->workers[i], until_ms) && ended;
+	if (!ended) {
+		empty_lane(s, lane);
 		return false;
+	}
 	lane->worker_count = 0;
 	queue_free(lane->questions);
 	lane->questions = NULL;
 	return true;
 }
 
-bool signer_lanes_stop(struct signer *s)
+bool signer_lanes_stop(struct signer *s, int64_t until_ms)
 {
 	bool ended = true;
 	/* Who waits is answered; nobody may wait any more. */
@@ -340,13 +341,14 @@ bool signer_lanes_stop(struct signer *s)
 	(void)pthread_cond_signal(&s->waiting.changed);
 	(void)pthread_mutex_unlock(&s->waiting.lock);
 	if (s->watch_runs)
-		(void)pthread_join(s->watch, NULL);
-	s->watch_runs = false;
+		s->watch_runs = !signer_join(s->watch, until_ms);
 	for (size_t i = 0; i < SIGNER_LANES_MAX; i++)
 		if (s->lanes[i].questions)
 			queue_close(s->lanes[i].questions);
+	if (s->watch_runs)
+		return false; /* it may use any of them */
 	for (size_t i = 0; i < SIGNER_LANES_MAX; i++)
 		if (s->lanes[i].questions)
-			ended = stop_lane(&s->lanes[i]) && ended;
+			ended = stop_lane(s, &s->lanes[i], until_ms) && ended;
 	return ended;
 }

@@ -127,16 +127,12 @@ int signer_tokens_start(struct signer *s, struct error *err)
 	return 0;
 }
 
-bool signer_tokens_stop(struct signer *s)
+bool signer_tokens_stop(struct signer *s, int64_t until_ms)
 {
 	bool ended = true;
-	(void)pthread_mutex_lock(&s->lock);
-	s->stopping = true;
-	(void)pthread_cond_broadcast(&s->changed);
-	(void)pthread_mutex_unlock(&s->lock);
 	for (size_t i = 0; i < CA_CONFIG_TOKENS_MAX; i++) {
 		struct tender *t = &s->tenders[i];
-		if (t->runs && signer_join(t->thread))
+		if (t->runs && signer_join(t->thread, until_ms))
 			t->runs = false;
 		ended = ended && !t->runs;
 	}
