@@ -266,44 +266,67 @@ static size_t busy(const struct ca_seat *seat)
 	return open ? hsm_token_busy(open) : 0;
 }
 
+/* "its token a is down", or "of its tokens a is down, b is pin-refused". */
+static void describe(const struct ca_issuer *issuer, char *out, size_t size)
+{
+	size_t used = (size_t)snprintf(out, size, issuer->seat_count > 1 ? "of its tokens" : "its token");
+	for (size_t i = 0; i < issuer->seat_count && used < size; i++)
+		used += (size_t)snprintf(out + used, size - used, "%s %s is %s", i ? "," : "",
+					 issuer->seats[i].token->config->name, ca_token_state(issuer->seats[i].token));
+}
+
 static int say_why(const struct ca_issuer *issuer, struct error *err)
 {
 	const char *name = issuer->config->name;
+	char tokens[384];
 	if (!issuer->certified)
 		return err_set(err, ERR_TOKEN_UNAVAILABLE, "issuer %s has no certificate in this store", name);
 	if (issuer->seat_count == 0)
 		return err_set(err, ERR_TOKEN_UNAVAILABLE, "the key of issuer %s is not here", name);
-	struct ca_token *token = issuer->seats[0].token;
-	const char *state = ca_token_state(token);
-	if (strcmp(state, "up") == 0 || strcmp(state, "degraded") == 0)
-		return err_set(err, ERR_TOKEN_UNAVAILABLE, "the key of issuer %s is not in its token %s", name,
-			       token->config->name);
-	return err_set(err, ERR_TOKEN_UNAVAILABLE, "the key of issuer %s is not available: its token %s is %s", name,
-		       token->config->name, state);
+	for (size_t i = 0; i < issuer->seat_count; i++)
+		if (ca_seat_rank(&issuer->seats[i]) > 0)
+			return err_set(err, ERR_TOKEN_UNAVAILABLE, "the key of issuer %s has just come back", name);
+	for (size_t i = 0; i < issuer->seat_count; i++) {
+		struct ca_token *token = issuer->seats[i].token;
+		const char *state = ca_token_state(token);
+		if (strcmp(state, "up") == 0 || strcmp(state, "degraded") == 0)
+			return err_set(err, ERR_TOKEN_UNAVAILABLE, "the key of issuer %s is not in its token %s", name,
+				       token->config->name);
+	}
+	describe(issuer, tokens, sizeof(tokens));
+	return err_set(err, ERR_TOKEN_UNAVAILABLE, "the key of issuer %s is not available: %s", name, tokens);
 }
 
-struct ca_seat *ca_issuer_seat(struct ca_issuer *issuer, const struct ca_token *prefer, struct error *err)
+bool ca_issuer_is_ours(const struct ca_issuer *issuer)
+{
+	for (size_t i = 0; issuer->certified && i < issuer->seat_count; i++)
+		if (issuer->seats[i].token->ours)
+			return true;
+	return false;
+}
+
+struct hsm_signer *ca_issuer_signer(struct ca_issuer *issuer, struct error *err)
 {
 	struct ca_seat *best = NULL;
 	int best_rank = 0;
 	for (size_t i = 0; issuer->certified && i < issuer->seat_count; i++) {
 		struct ca_seat *seat = &issuer->seats[i];
 		int rank = ca_seat_rank(seat);
-		bool better = rank > best_rank;
-		if (rank && rank == best_rank && best->token != prefer)
-			better = seat->token == prefer || busy(seat) < busy(best);
-		if (better) {
+		if (rank > best_rank || (rank && rank == best_rank && busy(seat) < busy(best))) {
 			best = seat;
 			best_rank = rank;
 		}
 	}
 	if (!best)
 		(void)say_why(issuer, err);
-	return best;
+	return best ? atomic_load_explicit(&best->signer, memory_order_acquire) : NULL;
 }
 
-struct hsm_signer *ca_issuer_signer(struct ca_issuer *issuer, struct error *err)
+struct hsm_signer *ca_issuer_signer_in(struct ca_issuer *issuer, const struct ca_token *token, struct error *err)
 {
-	struct ca_seat *seat = ca_issuer_seat(issuer, NULL, err);
-	return seat ? atomic_load_explicit(&seat->signer, memory_order_acquire) : NULL;
+	for (size_t i = 0; token && issuer->certified && i < issuer->seat_count; i++)
+		if (issuer->seats[i].token == token && ca_seat_rank(&issuer->seats[i]) > 0)
+			return atomic_load_explicit(&issuer->seats[i].signer, memory_order_acquire);
+	(void)say_why(issuer, err);
+	return NULL;
 }

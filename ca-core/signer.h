@@ -52,8 +52,9 @@ struct admin_connection {
 struct lane {
 	struct signer *signer;
 	const struct ca_token *token;
-	struct queue *questions; /* NULL: the lane is not used */
-	_Atomic size_t load;     /* questions in it, those at work included */
+	struct queue *questions;  /* NULL: the lane is not used */
+	_Atomic size_t load;      /* questions in it, those at work included */
+	_Atomic int64_t taken_ms; /* when a worker took one the last time, CLOCK_MONOTONIC */
 	pthread_t workers[SIGNER_WORKERS_MAX];
 	unsigned worker_count;
 };
@@ -64,7 +65,7 @@ struct waiting {
 	pthread_cond_t changed;
 	struct question *first;
 	size_t count;
-	uint64_t waits, timeouts;
+	uint64_t waits, timeouts; /* questions, however often each was tried */
 	bool token_changed, closed;
 };
 
@@ -130,6 +131,8 @@ bool signer_lane_push(struct signer *s, struct question *q);
 /* A question that nothing was signed for, because the token is away: it waits for it, and is ours no more. False
  * where it has waited long enough, or too many wait. */
 bool signer_park(struct signer *s, struct question *q);
+/* Answers one that waits no more: why nothing was signed, and how long it was waited for. Owns it. */
+void signer_give_up(struct signer *s, struct question *q, const char *why);
 /* For struct ca's on_token_changed. */
 void signer_token_changed(void *arg);
 uint64_t signer_lanes_length(struct signer *s);

@@ -38,7 +38,9 @@ static void child(struct peer *p, int channel, int admin)
 	for (size_t i = 0; i < CA_CONFIG_TOKENS_MAX; i++)
 		role.pins[i] = f->online[i] ? secret_to_memfd(f->online[i], &err) : -1;
 	log_open("signer", LOG_FORMAT_TEXT, LOG_LEVEL_ERROR);
-	if (p->quiet && !freopen("/dev/null", "w", stderr))
+	char path[300];
+	(void)snprintf(path, sizeof(path), "%s/signer.log", f->state);
+	if (p->quiet && !freopen(path, "we", stderr))
 		_exit(98);
 	if (p->in_signer)
 		p->in_signer();
@@ -55,6 +57,8 @@ void peer_start(struct peer *p)
 		fixture_enrol(&p->f, "alice", ROLE_REQUESTER, p->alice);
 	if (p->admin)
 		fixture_enrol(&p->f, "admin", 15, p->admin);
+	if (p->founded)
+		p->founded(&p->f);
 	store_close(p->f.store);
 	p->f.store = NULL;
 	ca_close(p->f.ca);
@@ -229,6 +233,28 @@ void peer_await_ready(struct peer *p)
 		auto_free struct message_health *health = health_of(p);
 		if (health->ready || clock_monotonic_ms() > until_ms) {
 			CHECK(health->ready);
+			return;
+		}
+		pause_between();
+	}
+}
+
+static bool has_state(const struct message_health *health, const char *token, const char *state)
+{
+	for (uint32_t i = 0; i < health->token_count; i++)
+		if (bytes_are(health->tokens[i].name, token))
+			return bytes_are(health->tokens[i].state, state);
+	return false;
+}
+
+void peer_await_token(struct peer *p, const char *token, const char *state)
+{
+	int64_t until_ms = clock_monotonic_ms() + ANSWER_MS;
+	for (;;) {
+		auto_free struct message_health *health = health_of(p);
+		bool has = has_state(health, token, state);
+		if (has || clock_monotonic_ms() > until_ms) {
+			CHECK_TEXT(has ? state : "another", state);
 			return;
 		}
 		pause_between();

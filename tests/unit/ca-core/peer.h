@@ -21,11 +21,12 @@ struct peer_answer {
 
 struct peer {
 	/* What a test sets before the start. */
-	struct fixture f;          /* its founding: changes, more, shared_key */
-	bool raw;                  /* no channel, but the descriptor */
-	bool quiet;                /* the signer's own errors are meant */
-	void (*in_signer)(void);   /* called in the signer's process before its main; or NULL */
-	struct buf *alice, *admin; /* who is to be enrolled: the certificate; or NULL */
+	struct fixture f;                   /* its founding: changes, more, shared_key */
+	bool raw;                           /* no channel, but the descriptor */
+	bool quiet;                         /* what the signer logs goes to signer.log in the state folder */
+	void (*founded)(struct fixture *f); /* called while the CA is open in the test's process; or NULL */
+	void (*in_signer)(void);            /* called in the signer's process before its main; or NULL */
+	struct buf *alice, *admin;          /* who is to be enrolled: the certificate; or NULL */
 
 	pid_t pid;
 	struct channel *channel;
@@ -61,8 +62,9 @@ int peer_issue(struct peer *p, uint64_t session, const char *name, struct bytes 
 int64_t peer_counter(struct peer *p, const char *name);
 /* Asks until it has this value; fails the test where that takes too long. */
 void peer_await(struct peer *p, const char *counter, int64_t value);
-/* Asks until requests can be signed. */
+/* Asks until requests can be signed; until a token is in this state. */
 void peer_await_ready(struct peer *p);
+void peer_await_token(struct peer *p, const char *token, const char *state);
 
 /* A connection of its own to admin.sock. */
 struct channel *peer_connect_admin(struct peer *p);
