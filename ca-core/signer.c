@@ -167,6 +167,7 @@ static bool end_threads(struct signer *s)
 	int64_t until_ms = clock_monotonic_ms() + THREADS_END_MS;
 	ended = signer_lanes_stop(s, until_ms) && ended;
 	ended = signer_tokens_stop(s, until_ms) && ended;
+	signer_lists_give_up(s, true);
 	signer_keeper_stop(s);
 	return ended;
 }

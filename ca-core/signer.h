@@ -87,6 +87,8 @@ struct list_waiter {
 	struct ca_issuer *issuer;
 	uint64_t id; /* of the front's question */
 	struct ca_actor actor;
+	int64_t until_ms; /* CLOCK_MONOTONIC: then nobody listens any more */
+	bool served;      /* by the list that is being made */
 };
 
 struct signer {
@@ -162,7 +164,8 @@ bool signer_tokens_stop(struct signer *s, int64_t until_ms); /* as signer_lanes_
 /* ---- signer_lists.c ---- */
 /* The list is made soon; many calls in a burst make few lists. */
 void signer_list_due(struct signer *s, struct ca_issuer *issuer);
-/* The same now, answered to the front's question when it is out. ERR_BUSY. */
+/* The same now, answered to the front's question when it is out. ERR_TOKEN_UNAVAILABLE where the issuer's key is not
+ * ours to use, ERR_BUSY. */
 int signer_list_now(struct signer *s, struct ca_issuer *issuer, const struct ca_actor *actor, uint64_t id,
 		    struct error *err);
 /* Makes the lists that are wanted, or due by time, of the issuers whose lists this token's thread makes.
@@ -170,6 +173,8 @@ int signer_list_now(struct signer *s, struct ca_issuer *issuer, const struct ca_
 void signer_lists_keep(struct signer *s, const struct ca_token *token, int64_t up_since_ms);
 /* When the next wish of one of those is due; INT64_MAX: none is. With the signer's lock. */
 int64_t signer_lists_next_ms(struct signer *s, const struct ca_token *token);
+/* Answers those who have waited too long for a list, as behind a call that does not return; all: everybody. */
+void signer_lists_give_up(struct signer *s, bool all);
 
 /* ---- signer_keeper.c ---- */
 int signer_keeper_start(struct signer *s, struct error *err);

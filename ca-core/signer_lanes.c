@@ -300,6 +300,7 @@ static void *watch(void *arg)
 				;
 		(void)pthread_mutex_unlock(&w->lock);
 		settle_due(s, again, over);
+		signer_lists_give_up(s, false);
 	} while (!closed);
 	return NULL;
 }

@@ -63,6 +63,14 @@ static bool take_head_wish(struct signer *s)
 	return wanted;
 }
 
+/* It stays wanted. */
+static void wish_head(struct signer *s)
+{
+	(void)pthread_mutex_lock(&s->lock);
+	s->head_wanted = true;
+	(void)pthread_mutex_unlock(&s->lock);
+}
+
 /* Every list has its head: what a list says, the log can show. And there is one every so often. */
 static void keep_head(struct turn *k)
 {
@@ -76,8 +84,10 @@ static void keep_head(struct turn *k)
 		return;
 	int failed = ca_audit_sign_head(ca, false, &err);
 	k->head_failed_ms = failed ? now_ms : 0;
-	if (failed)
-		log_err(LOG_LEVEL_WARN, "audit head not signed", &err);
+	if (!failed)
+		return;
+	log_err(LOG_LEVEL_WARN, "audit head not signed", &err);
+	wish_head(s);
 }
 
 /* ---- the thread ---- */
