@@ -64,26 +64,48 @@ static void token_refused(void *arg)
 	(void)pthread_mutex_unlock(&t->lock);
 }
 
+/* With the token's lock. */
+static void forget_refusal(struct ca_token *t)
+{
+	struct error err = ERR_INIT;
+	if (ca_pin_forget_refusal(t->ca, t->config->name, &err))
+		log_err(LOG_LEVEL_ERROR, "accepted PIN not recorded: another start of the signer would not try it",
+			&err);
+}
+
+/* With the token's lock. What the record says is asked once: that takes its time, and tries come often. */
+static int look_up_pin(struct ca *ca, struct ca_token *t, struct error *err)
+{
+	const char *name = t->config->name;
+	if (t->asked || t->looked_up)
+		return 0;
+	int known = ca_pin_was_refused(ca, name, t->pin, err);
+	t->looked_up = known == 0;
+	if (known > 0)
+		(void)err_set(err, ERR_PIN_REFUSED,
+			      "token %s refused this PIN before; it is not tried again until there is another, or "
+			      "`chancery token pin retry %s` asks for it",
+			      name, name);
+	return known ? -1 : 0;
+}
+
 /* With the locks of the token and its module. */
 static struct hsm_token *open_token(struct ca *ca, struct ca_token *t, struct error *err)
 {
 	const struct ca_config_token *config = t->config;
-	int known = t->asked ? 0 : ca_pin_was_refused(ca, config->name, t->pin, err);
-	if (known) {
-		if (known > 0)
-			(void)err_set(
-				err, ERR_PIN_REFUSED,
-				"token %s refused this PIN before; it is not tried again until there is another, or "
-				"`chancery token pin retry %s` asks for it",
-				config->name, config->name);
+	if (look_up_pin(ca, t, err))
 		return NULL;
-	}
 	struct hsm_token *opened = hsm_token_open(t->module->module, config->uri, t->pin, config->sessions, err);
 	struct error recording = ERR_INIT;
-	t->asked = false;
-	if (!opened && err->code == ERR_PIN_REFUSED && ca_pin_record_refusal(ca, config->name, t->pin, &recording))
+	bool refused = !opened && err->code == ERR_PIN_REFUSED;
+	if (refused && ca_pin_record_refusal(ca, config->name, t->pin, &recording))
 		log_err(LOG_LEVEL_ERROR, "refused PIN not recorded: another start of the signer would try it again",
 			&recording);
+	if (opened && t->asked)
+		forget_refusal(t);
+	/* A token that is not there has not tried what a person asked for. */
+	if (opened || refused)
+		t->asked = false;
 	if (!opened)
 		return NULL;
 	const struct hsm_token_care care = { .keep_alive_ms = config->keep_alive_seconds * 1000,
@@ -132,12 +154,24 @@ int ca_token_set_pin(struct ca_token *t, const struct secret *pin, struct error 
 	secret_free(t->pin);
 	t->pin = copy;
 	t->asked = true;
+	t->looked_up = false;
 	t->said = false;
 	atomic_store(&t->pin_refused, false);
 	struct hsm_token *opened = atomic_load(&t->token);
 	(void)pthread_mutex_unlock(&t->lock);
 	/* Behind the lock: the token may be writing down a refusal, for which it needs that. */
 	return opened ? hsm_token_set_pin(opened, pin, err) : 0;
+}
+
+void ca_token_settle_pin(struct ca_token *t)
+{
+	struct hsm_token *opened = atomic_load(&t->token);
+	(void)pthread_mutex_lock(&t->lock);
+	if (t->asked && opened && hsm_token_state(opened) == HSM_TOKEN_UP) {
+		forget_refusal(t);
+		t->asked = false;
+	}
+	(void)pthread_mutex_unlock(&t->lock);
 }
 
 /* ---- keys ---- */

@@ -33,6 +33,7 @@ static void care(struct turn *k)
 	if (token && now_ms - k->probed_ms >= hsm_token_rest_ms(token)) {
 		(void)hsm_token_probe(token, &err);
 		k->probed_ms = clock_monotonic_ms();
+		ca_token_settle_pin(k->tender->token);
 	}
 	if (k->attached)
 		return;
