@@ -75,8 +75,12 @@ replay_programs := $(foreach name,$(fuzz_names),$(BUILD)/tests/replay-$(name))
 provider_module := $(BUILD)/lib/ossl-modules/chancery.so
 provider_objects = $(patsubst %.c,$(BUILD)/pic/%.o,$(filter-out hsm/admin.c hsm/probe%.c,$(call sources_of,base) $(call sources_of,hsm)))
 
+# A PKCS#11 module that makes another one fail, for the end-to-end tests (tests/modules/faulty.h).
+fault_module := $(BUILD)/tests/modules/faulty.so
+fault_objects := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard tests/modules/*.c))
+
 product_sources := $(foreach folder,$(folders),$(call sources_of,$(folder)))
-test_sources := $(wildcard tests/unit/*.c tests/unit/*/*.c tests/fuzz/*.c tests/bench/*.c)
+test_sources := $(wildcard tests/unit/*.c tests/unit/*/*.c tests/fuzz/*.c tests/bench/*.c tests/bench/*/*.c tests/modules/*.c)
 sources := $(product_sources) $(test_sources)
 headers := $(wildcard $(foreach folder,$(folders),$(folder)/*.h $(folder)/*/*.h) tests/*/*.h tests/*/*/*.h)
 
@@ -129,6 +133,14 @@ $(provider_module): $(provider_objects) hsm/provider.map
 	@$(CC) $(mode) -shared $(filter-out -pie,$(link_hardened)) $(if $(SAN),,-Wl$(comma)-z$(comma)defs) \
 		-Wl,--version-script=hsm/provider.map $(LDFLAGS) $(provider_objects) -lcrypto -lpthread -ldl -o $@
 
+# Only programs of the same build load it, so it may have their sanitizers, and be watched by them as well.
+# It stays in the process when it is unloaded: what it has counted must not begin anew.
+$(fault_module): $(fault_objects)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	@$(CC) $(mode) -shared $(filter-out -pie,$(link_hardened)) $(if $(SAN),,-Wl$(comma)-z$(comma)defs) \
+		-Wl,-z,nodelete $(LDFLAGS) $^ -lcrypto -lpthread -ldl -o $@
+
 # ---- unit tests: one program a folder, its suites listed by file name ----
 
 # The libraries that a folder's tests link: its own and those below it.
@@ -173,7 +185,7 @@ $(foreach folder,$(unit_folders),$(eval $(call unit_rules,$(folder))))
 unit-build: $(foreach folder,$(unit_folders),$(BUILD)/tests/unit-$(folder))
 unit: $(foreach folder,$(unit_folders),unit-$(folder)) ## build and run all unit tests of this build (TESTS=name picks)
 
--include $(patsubst %.c,$(BUILD)/obj/%.d,$(sources)) $(provider_objects:.o=.d)
+-include $(patsubst %.c,$(BUILD)/obj/%.d,$(sources)) $(provider_objects:.o=.d) $(fault_objects:.o=.d)
 
 # For editors and clang-tidy; at the root it is a link to that of the plain build.
 $(BUILD)/compile_commands.json: $(sources) Makefile $(BUILD)/flags
@@ -224,10 +236,18 @@ bench-build: $(bench_programs)
 bench: all bench-build ## measure, and print a table of ratios within one run
 	@python3 tests/bench/run.py --build $(BUILD)
 
-$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(libraries)
+# What they share; of an archive each links what it uses.
+bench_support := $(BUILD)/bench/support.a
+$(bench_support): $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/bench/support/*.c))
+	@mkdir -p $(@D)
+	@echo "  AR    $@"
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(bench_support) $(libraries)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	@$(link) $< $(libraries) $(package_libs) -o $@
+	@$(link) $< $(bench_support) $(libraries) $(package_libs) -o $@
 
 # ---- testing ----
 
@@ -237,10 +257,10 @@ test: test-deps ## run every test, plain and under ASan+UBSan, and the checks
 	@$(MAKE) --no-print-directory -j$(JOBS) SAN=1 BUILD=$(BUILD)/san test-build
 	@BUILD=$(BUILD) MAKE='$(MAKE)' tests/run.sh
 
-test-build: all unit-build replay-build
+test-build: all unit-build replay-build $(fault_module)
 
 .PHONY: e2e
-e2e: all ## the end-to-end tests of this build (TESTS=pattern picks)
+e2e: all $(fault_module) ## the end-to-end tests of this build (TESTS=pattern picks)
 	@python3 tests/e2e/run.py --build $(BUILD) -v $(if $(TESTS),-k '$(TESTS)')
 
 check: check-format check-rules check-cppcheck check-tidy ## formatting, house rules, cppcheck, clang-tidy

@@ -101,9 +101,12 @@ const struct err_class *err_class_by_slug(const char *slug)
 __attribute__((format(printf, 3, 0))) static void write_message(struct error *err, enum err_code code, const char *fmt,
 								va_list args)
 {
+	/* The arguments may be texts of err itself. */
+	char message[sizeof(err->message)];
+	(void)vsnprintf(message, sizeof(message), fmt, args);
 	err->code = code;
 	err->member[0] = err->value[0] = err->allowed[0] = '\0';
-	(void)vsnprintf(err->message, sizeof(err->message), fmt, args);
+	memcpy(err->message, message, sizeof(message));
 }
 
 /* The names stand in parentheses because the analyzer is given macros for them (err.h). */

@@ -97,6 +97,8 @@ const struct err_class *err_class(enum err_code code);
 /* The row with this slug, or NULL. */
 const struct err_class *err_class_by_slug(const char *slug);
 
+/* The arguments of the format may be texts of err itself: they are read before it changes. */
+
 /* Fills err anew; no causes. Returns -1, so that `return err_set(...)` reads well. */
 int err_set(struct error *err, enum err_code code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

@@ -3,8 +3,8 @@
  *
  * The store keeps a mark of it, so that another signer knows as well: two octets of a slow salted
  * hash. That is enough to know the same PIN again, and one PIN in 65,536 is taken for it wrongly
- * (a person then says so with `chancery token pin retry`); and it is too little to find a PIN by,
- * from a store or a backup that got away.
+ * (a person then says so with `chancery token pin retry`); and it is too little to find any but the
+ * shortest PINs by, from a store or a backup that got away, and those only after it was refused.
  */
 #include <openssl/evp.h>
 #include <openssl/rand.h>

@@ -42,6 +42,8 @@ struct ca_token {
 	bool asked;                        /* a person asked for another try of this PIN, which was not made yet */
 	bool looked_up;                    /* this PIN is not known to have been refused */
 	bool said;                         /* that it is away, in the log: once, not at each try */
+	char why[160];                     /* it could not be opened, the last time */
+	_Atomic uint64_t refusals;         /* of the PIN, when it was to be opened */
 };
 
 /* A place where an issuer's key is: most have one, some a token for each of several copies. */
@@ -145,6 +147,8 @@ bool ca_attach_token(struct ca *ca, struct ca_token *t);
 bool ca_attach(struct ca *ca);
 /* How it is, for people: "up", ..., and "offline" where it is not ours. Never waits for it. */
 const char *ca_token_state(struct ca_token *t);
+/* What it counted since it was opened; why it could not be. Never waits for it. */
+void ca_token_facts(struct ca_token *t, struct hsm_token_facts *out);
 /* Another PIN, or the same once more, because a person asks for it. ERR_CONFLICT where the token is not ours. */
 int ca_token_set_pin(struct ca_token *t, const struct secret *pin, struct error *err);
 /* After a look at an open token: where it is up with the PIN that a person asked to try, that PIN was not refused

@@ -106,9 +106,12 @@ static struct hsm_token *open_token(struct ca *ca, struct ca_token *t, struct er
 	/* A token that is not there has not tried what a person asked for. */
 	if (opened || refused)
 		t->asked = false;
+	if (refused)
+		atomic_fetch_add(&t->refusals, 1);
 	if (!opened)
 		return NULL;
-	const struct hsm_token_care care = { .keep_alive_ms = config->keep_alive_seconds * 1000,
+	const struct hsm_token_care care = { .call_ms = config->call_seconds * 1000,
+					     .keep_alive_ms = config->keep_alive_seconds * 1000,
 					     .changed = ca->on_token_changed ? token_changed : NULL,
 					     .pin_refused = token_refused,
 					     .arg = t };
@@ -134,6 +137,7 @@ static bool attach_token(struct ca *ca, struct ca_token *t)
 		if (!opened && !t->said)
 			say(t->pin_refused ? "token refused the PIN" : "token unavailable", t->config->name, &err);
 		t->said = !opened;
+		(void)snprintf(t->why, sizeof(t->why), "%s", opened ? "" : err.message);
 		close_module_without_tokens(ca, t->module);
 	}
 	(void)pthread_mutex_unlock(&t->lock);
@@ -141,6 +145,19 @@ static bool attach_token(struct ca *ca, struct ca_token *t)
 	if (opened)
 		log_info("token attached", KV("token", t->config->name));
 	return opened != NULL;
+}
+
+void ca_token_facts(struct ca_token *t, struct hsm_token_facts *out)
+{
+	struct hsm_token *open = atomic_load(&t->token);
+	*out = (struct hsm_token_facts){ .since_ms = clock_monotonic_ms() };
+	if (open)
+		hsm_token_facts(open, out);
+	else if (pthread_mutex_trylock(&t->lock) == 0) { /* while it is being opened that says enough */
+		(void)snprintf(out->why, sizeof(out->why), "%s", t->why);
+		(void)pthread_mutex_unlock(&t->lock);
+	}
+	out->refusals += atomic_load(&t->refusals);
 }
 
 int ca_token_set_pin(struct ca_token *t, const struct secret *pin, struct error *err)

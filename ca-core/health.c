@@ -47,17 +47,15 @@ static void add_tokens(struct ca *ca, struct report *r)
 {
 	for (size_t i = 0; i < ca->token_count && r->m.token_count < MESSAGE_TOKENS_MAX; i++) {
 		struct ca_token *t = &ca->tokens[i];
-		struct hsm_token *open = atomic_load(&t->token);
-		struct hsm_token_facts facts = { .why = "" };
+		struct hsm_token_facts facts;
 		const char *state = ca_token_state(t);
-		if (open)
-			hsm_token_facts(open, &facts);
+		ca_token_facts(t, &facts);
 		struct message_token *row = &r->m.tokens[r->m.token_count];
 		(void)snprintf(r->whys[r->m.token_count++], sizeof(r->whys[0]), "%s", facts.why);
 		*row = (struct message_token){ .name = bytes_of(t->config->name),
 					       .state = bytes_of(state),
 					       .why = bytes_of(r->whys[r->m.token_count - 1]),
-					       .since_s = open ? (clock_monotonic_ms() - facts.since_ms) / 1000 : 0,
+					       .since_s = (clock_monotonic_ms() - facts.since_ms) / 1000,
 					       .signatures = facts.signatures };
 		if (strcmp(state, "up") != 0 && strcmp(state, "offline") != 0)
 			WARN(r, "token %s is %s%s%s", t->config->name, state, facts.why[0] ? ": " : "", facts.why);
@@ -69,11 +67,10 @@ static void count_tokens(struct ca *ca, struct report *r, const char *name,
 			 uint64_t (*get)(const struct hsm_token_facts *))
 {
 	for (size_t i = 0; i < ca->token_count; i++) {
-		struct hsm_token *open = atomic_load(&ca->tokens[i].token);
 		struct hsm_token_facts facts;
-		if (!open)
+		if (!ca->tokens[i].ours)
 			continue;
-		hsm_token_facts(open, &facts);
+		ca_token_facts(&ca->tokens[i], &facts);
 		count(r, name, "token", ca->tokens[i].config->name, get(&facts));
 	}
 }
@@ -102,11 +99,10 @@ static uint64_t get_busy(const struct hsm_token_facts *f)
 static void count_transitions(struct ca *ca, struct report *r)
 {
 	for (size_t i = 0; i < ca->token_count; i++) {
-		struct hsm_token *open = atomic_load(&ca->tokens[i].token);
 		struct hsm_token_facts facts;
-		if (!open)
+		if (!ca->tokens[i].ours)
 			continue;
-		hsm_token_facts(open, &facts);
+		ca_token_facts(&ca->tokens[i], &facts);
 		for (size_t to = 0; to < HSM_TOKEN_STATES; to++) {
 			char value[128];
 			(void)snprintf(value, sizeof(value), "%s\",to=\"%s", ca->tokens[i].config->name,

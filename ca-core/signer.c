@@ -12,6 +12,7 @@
 
 #define ADMINS_END_MS 8000 /* a backup may be under way; all of it is done before the supervisor loses patience */
 #define THREADS_END_MS 3000
+#define LEAVING_MS 200 /* for either, where it is known that some do not end */
 #define DRAIN_MS 10000
 #define STORE_FOLDER "store"
 #define PUBLISHED_FOLDER "published"
@@ -163,8 +164,9 @@ static void begin_to_stop(struct signer *s)
 /* False where a thread is inside a call that does not return. */
 static bool end_threads(struct signer *s)
 {
-	bool ended = signer_admin_stop(s, clock_monotonic_ms() + ADMINS_END_MS);
-	int64_t until_ms = clock_monotonic_ms() + THREADS_END_MS;
+	bool leaving = atomic_load(&s->leaving);
+	bool ended = signer_admin_stop(s, clock_monotonic_ms() + (leaving ? LEAVING_MS : ADMINS_END_MS));
+	int64_t until_ms = clock_monotonic_ms() + (leaving ? LEAVING_MS : THREADS_END_MS);
 	ended = signer_lanes_stop(s, until_ms) && ended;
 	ended = signer_tokens_stop(s, until_ms) && ended;
 	signer_lists_give_up(s, true);

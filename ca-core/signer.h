@@ -56,7 +56,7 @@ struct lane {
 	_Atomic size_t load;      /* questions in it, those at work included */
 	_Atomic int64_t taken_ms; /* when a worker took one the last time, CLOCK_MONOTONIC */
 	pthread_t workers[SIGNER_WORKERS_MAX];
-	unsigned worker_count;
+	unsigned worker_count, wanted; /* the watch adds some for those that do not return */
 };
 
 /* Questions whose token is away. */
@@ -107,6 +107,7 @@ struct signer {
 	pthread_mutex_t lock;   /* for all that follows */
 	pthread_cond_t changed; /* by CLOCK_MONOTONIC */
 	bool stopping;
+	_Atomic bool leaving; /* for a new process: a token's module cannot be helped otherwise */
 	struct tender tenders[CA_CONFIG_TOKENS_MAX];
 	bool head_wanted; /* every list has its head */
 	pthread_t keeper, admin;

@@ -17,6 +17,9 @@
 #define STUCK_MS 200    /* while a call does not return */
 #define TRY_FIRST_MS 20 /* from one try of a question that waits to its next, doubled each time */
 #define TRY_MOST_MS 500
+#define LEAVE_CALLS 3  /* how many times call-seconds nothing of a token returns, until a new process is tried */
+#define LEAVE_MS 10000 /* at least; and where other tokens sign: */
+#define LEAVE_OTHERS_MS 60000
 
 /* ---- which lane ---- */
 
@@ -191,9 +194,12 @@ static int64_t take_due(struct waiting *w, int64_t now_ms, struct question **aga
 {
 	int64_t next_ms = INT64_MAX;
 	struct question **at = &w->first;
+	/* After a change of a token all are tried; else each in its time. */
+	bool changed = w->token_changed;
+	w->token_changed = false;
 	while (*at) {
 		struct question *q = *at;
-		bool ready = q->not_before_ms <= now_ms && can_be_signed(q->issuer);
+		bool ready = (changed || q->not_before_ms <= now_ms) && can_be_signed(q->issuer);
 		if (now_ms < q->until_ms && !ready && !w->closed) {
 			/* Without a token only its change, which wakes us, makes it due. */
 			int64_t due_ms = can_be_signed(q->issuer) ? q->not_before_ms : q->until_ms;
@@ -224,6 +230,36 @@ static void settle_due(struct signer *s, struct question *again, struct question
 		if (!signer_lane_push(s, q) && !signer_park(s, q))
 			give_up_waiting(s, q);
 	}
+}
+
+/* ---- the workers ---- */
+
+/* Its token may have gone while it was queued, and another may have the same key. */
+static bool is_passed_on(struct lane *lane, struct question *q)
+{
+	struct signer *s = lane->signer;
+	if (!lane->token || !q->issuer)
+		return false;
+	struct lane *best = choose_lane(s, q->issuer);
+	return rank_in(s, best, q->issuer) > rank_in(s, lane, q->issuer) && pass_on(s, lane, best, q);
+}
+
+static void *work(void *arg)
+{
+	struct lane *lane = arg;
+	auto_buf out = BUF_INIT;
+	struct question *q;
+	while ((q = queue_pop(lane->questions, -1))) {
+		atomic_store(&lane->taken_ms, clock_monotonic_ms());
+		if (is_passed_on(lane, q))
+			continue;
+		q->token = lane->token;
+		signer_work(lane->signer, q, &out);
+		atomic_fetch_sub(&lane->load, 1);
+		if (out.failed || out.capacity > (size_t)64 << 10)
+			buf_free(&out);
+	}
+	return NULL;
 }
 
 /* ---- calls that do not return ---- */
@@ -264,6 +300,19 @@ static bool stands_still(const struct signer *s, const struct lane *lane)
 	       clock_monotonic_ms() - atomic_load(&lane->taken_ms) >= watch_pause_ms(s);
 }
 
+/* The threads of calls that were written off are missing until those return. */
+static void replace_lost(struct lane *lane, size_t lost)
+{
+	struct error err = ERR_INIT;
+	while (lane->worker_count < lane->wanted + lost && lane->worker_count < SIGNER_WORKERS_MAX) {
+		if (signer_thread(&lane->workers[lane->worker_count], work, lane, &err)) {
+			log_err(LOG_LEVEL_ERROR, "no thread in the place of one that does not return", &err);
+			return;
+		}
+		lane->worker_count++;
+	}
+}
+
 static bool watch_calls(struct signer *s)
 {
 	bool stuck = false;
@@ -271,12 +320,44 @@ static bool watch_calls(struct signer *s)
 		struct ca_token *t = &s->ca->tokens[i];
 		struct lane *lane = &s->lanes[1 + i];
 		struct hsm_token *open = atomic_load(&t->token);
-		bool over_limit = open && hsm_token_watch(open, (int64_t)t->config->call_seconds * 1000);
+		if (!open)
+			continue;
+		if (lane->questions)
+			replace_lost(lane, hsm_token_lost(open));
+		bool over_limit = hsm_token_watch(open);
 		stuck = stuck || over_limit;
 		if (lane->questions && (over_limit || stands_still(s, lane)))
 			empty_lane(s, lane);
 	}
 	return stuck;
+}
+
+static bool another_signs(struct signer *s, size_t than)
+{
+	for (size_t i = 0; i < s->ca->token_count; i++) {
+		struct hsm_token *open = atomic_load(&s->ca->tokens[i].token);
+		if (i != than && open && hsm_token_state(open) == HSM_TOKEN_UP)
+			return true;
+	}
+	return false;
+}
+
+/* A module with a call in it that does not return cannot be finalized, and may be of no use until it is: some lose an
+ * answer for ever when their connection breaks. A new process begins without it; the supervisor starts one at once. */
+static void leave_if_nothing_else_helps(struct signer *s)
+{
+	for (size_t i = 0; i < s->ca->token_count; i++) {
+		struct hsm_token *open = atomic_load(&s->ca->tokens[i].token);
+		int64_t limit_ms = (int64_t)s->ca->tokens[i].config->call_seconds * 1000 * LEAVE_CALLS;
+		int64_t least_ms = another_signs(s, i) ? LEAVE_OTHERS_MS : LEAVE_MS;
+		limit_ms = limit_ms < least_ms ? least_ms : limit_ms;
+		if (!open || hsm_token_stuck_ms(open) < limit_ms || !s->front || atomic_exchange(&s->leaving, true))
+			continue;
+		log_error("a call into a token does not return, and its module cannot be initialized anew: a new "
+			  "process takes over",
+			  KV("token", s->ca->tokens[i].config->name));
+		channel_shutdown(s->front);
+	}
 }
 
 static void *watch(void *arg)
@@ -287,10 +368,10 @@ static void *watch(void *arg)
 	bool closed;
 	do {
 		bool stuck = watch_calls(s);
+		leave_if_nothing_else_helps(s);
 		struct question *again = NULL, *over = NULL;
 		int64_t now_ms = clock_monotonic_ms(), until_ms = now_ms + (stuck ? STUCK_MS : pause_ms);
 		(void)pthread_mutex_lock(&w->lock);
-		w->token_changed = false;
 		int64_t due_ms = take_due(w, now_ms, &again, &over);
 		closed = w->closed;
 		struct timespec until = wait_until(due_ms < until_ms ? due_ms : until_ms);
@@ -307,34 +388,6 @@ static void *watch(void *arg)
 
 /* ---- threads ---- */
 
-/* Its token may have gone while it was queued, and another may have the same key. */
-static bool is_passed_on(struct lane *lane, struct question *q)
-{
-	struct signer *s = lane->signer;
-	if (!lane->token || !q->issuer)
-		return false;
-	struct lane *best = choose_lane(s, q->issuer);
-	return rank_in(s, best, q->issuer) > rank_in(s, lane, q->issuer) && pass_on(s, lane, best, q);
-}
-
-static void *work(void *arg)
-{
-	struct lane *lane = arg;
-	auto_buf out = BUF_INIT;
-	struct question *q;
-	while ((q = queue_pop(lane->questions, -1))) {
-		atomic_store(&lane->taken_ms, clock_monotonic_ms());
-		if (is_passed_on(lane, q))
-			continue;
-		q->token = lane->token;
-		signer_work(lane->signer, q, &out);
-		atomic_fetch_sub(&lane->load, 1);
-		if (out.failed || out.capacity > (size_t)64 << 10)
-			buf_free(&out);
-	}
-	return NULL;
-}
-
 static int start_lane(struct signer *s, struct lane *lane, const struct ca_token *token, struct error *err)
 {
 	unsigned wanted = s->role->config->process.workers;
@@ -345,6 +398,7 @@ static int start_lane(struct signer *s, struct lane *lane, const struct ca_token
 	lane->questions = queue_new(SIGNER_QUEUE_MAX);
 	if (!lane->questions)
 		return err_set(err, ERR_INTERNAL, "no memory for the signer's queue");
+	lane->wanted = wanted;
 	while (lane->worker_count < wanted && lane->worker_count < SIGNER_WORKERS_MAX) {
 		if (signer_thread(&lane->workers[lane->worker_count], work, lane, err))
 			return -1;

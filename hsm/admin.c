@@ -76,8 +76,12 @@ static int choose(const struct hsm_token_info *all, size_t count, const struct h
 	bool found = false;
 	for (size_t i = 0; i < count; i++) {
 		if (all[i].initialized && strcmp(all[i].label, name->token) == 0)
-			return err_set(err, ERR_CONFLICT, "the module has a token with the label %s already",
-				       name->token);
+			return err_set(err, ERR_CONFLICT, "the module has a token with the label %s already%s",
+				       name->token,
+				       all[i].pin_set
+					       ? ""
+					       : ", whose user PIN was never set: set it as its security officer, "
+						 "with the token's own tool");
 		if (!all[i].initialized && !found && fits(name, &all[i])) {
 			*out = all[i];
 			found = true;

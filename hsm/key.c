@@ -320,6 +320,8 @@ static int renew(struct hsm_key *k, struct error *err)
 		log_info("token key found again", KV("key", k->uri));
 	else
 		log_err(LOG_LEVEL_ERROR, "token key lost", err);
+	if (!found)
+		atomic_store(&k->token->lacks_keys, true);
 	return found;
 }
 
@@ -336,6 +338,7 @@ int hsm_key_find_again(struct hsm_key *k, CK_OBJECT_HANDLE stale, struct error *
 int hsm_keys_find_again(struct hsm_token *t, struct error *err)
 {
 	int missing = 0;
+	atomic_store(&t->lacks_keys, false);
 	pthread_mutex_lock(&t->keys_lock);
 	for (struct hsm_key *k = t->keys; k && missing >= 0; k = k->next) {
 		pthread_mutex_lock(&k->lock);
@@ -345,6 +348,8 @@ int hsm_keys_find_again(struct hsm_token *t, struct error *err)
 		pthread_mutex_unlock(&k->lock);
 		missing = found < 0 ? -1 : missing + !found;
 	}
+	if (missing < 0)
+		atomic_store(&t->lacks_keys, true); /* nobody has looked for those behind it */
 	pthread_mutex_unlock(&t->keys_lock);
 	return missing;
 }

@@ -124,6 +124,19 @@ static int fail(struct hsm_key *k, const struct request *r, struct error *err)
 			r->call);
 }
 
+/* After a recovery the first signature is made alone: a token that answers but hangs, or fails, takes one request
+ * with it, and not all that have waited. Only where somebody cares for it, and requests can wait. True where it may be
+ * tried; *alone where it is that one. */
+static bool begin(struct hsm_token *t, bool *alone)
+{
+	bool nobody = false;
+	*alone = false;
+	if (!t->care.changed || atomic_load_explicit(&t->cures, memory_order_relaxed) == 0)
+		return true;
+	*alone = atomic_compare_exchange_strong(&t->trial, &nobody, true);
+	return *alone;
+}
+
 int hsm_key_sign_raw(struct hsm_key *k, unsigned long mechanism, const void *parameter, size_t parameter_len,
 		     struct bytes input, struct buf *signature, struct error *err)
 {
@@ -133,14 +146,20 @@ int hsm_key_sign_raw(struct hsm_key *k, unsigned long mechanism, const void *par
 	r.mechanism = (CK_MECHANISM){ mechanism, (void *)(uintptr_t)parameter, parameter_len };
 	r.input = input;
 	r.entered = false;
+	bool alone;
 	if (hsm_token_ready(t, err))
 		return -1;
+	if (!begin(t, &alone))
+		return err_set(err, ERR_TOKEN_UNAVAILABLE, "token %s has just come back, and signs its first",
+			       t->name.token);
 	try(k, &r);
 	if (r.rv != CKR_OK && mend(k, &r, &why) == 0) {
 		atomic_fetch_add_explicit(&t->retries, 1, memory_order_relaxed);
 		try(k, &r);
 	}
 	hsm_token_saw(t, r.call, r.rv);
+	if (alone)
+		atomic_store(&t->trial, false);
 	if (r.rv != CKR_OK) {
 		*err = why;
 		return fail(k, &r, err);

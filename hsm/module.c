@@ -153,12 +153,13 @@ static size_t count_well(const struct hsm_module *m, bool well[HSM_TOKENS_MAX])
 	return count;
 }
 
-/* A drain that waits for a call which does not return would keep all others waiting with it. */
+/* Who waits at the gate for a call that does not return keeps all others waiting with him. */
 static bool has_slow_call(const struct hsm_module *m, int64_t now_ms)
 {
+	int64_t before_ms = now_ms - HSM_RESTART_WAIT_MS / 4;
 	for (size_t i = 0; i < m->token_count; i++) {
-		int64_t oldest_ms = hsm_token_oldest_call_ms(m->tokens[i]);
-		if (oldest_ms != INT64_MAX && now_ms - oldest_ms > HSM_RESTART_WAIT_MS / 4)
+		int64_t anchor_ms = atomic_load(&m->tokens[i]->anchor_since_ms);
+		if ((anchor_ms && anchor_ms < before_ms) || hsm_pool_first_ms(&m->tokens[i]->pool) < before_ms)
 			return true;
 	}
 	return false;
@@ -179,12 +180,14 @@ static int64_t drain_pause_ms(const struct hsm_module *m, int64_t down_ms)
 static int may_restart(struct hsm_module *m, size_t well, int64_t down_ms, struct error *err)
 {
 	int64_t now_ms = clock_monotonic_ms(), pause_ms = drain_pause_ms(m, down_ms);
+	if (has_slow_call(m, now_ms))
+		return err_set(err, ERR_TOKEN_UNAVAILABLE, "a call into the module %s does not return", m->path);
 	if (well == 0)
 		return 0;
 	/* At first the pause is for what passes by itself. */
 	if (m->drained_ms == 0 || now_ms - m->drained_ms > 2 * HSM_DRAIN_MOST_MS)
 		m->drained_ms = now_ms;
-	if (m->drain_hurts || now_ms - m->drained_ms < pause_ms || has_slow_call(m, now_ms))
+	if (m->drain_hurts || now_ms - m->drained_ms < pause_ms)
 		return err_set(err, ERR_TOKEN_UNAVAILABLE, "the module is in use by %zu other tokens", well);
 	m->drained_ms = now_ms;
 	return 0;

@@ -70,6 +70,7 @@ void hsm_module_remove(struct hsm_module *m, const struct hsm_token *t);
 struct hsm_lease {
 	CK_SESSION_HANDLE session; /* CK_INVALID_HANDLE while it is being opened */
 	int64_t since_ms;          /* CLOCK_MONOTONIC, as every time here */
+	bool lost;                 /* written off: its call did not return while the token was well again */
 };
 
 struct hsm_pool {
@@ -77,12 +78,12 @@ struct hsm_pool {
 	CK_SLOT_ID slot;
 	pthread_mutex_t lock; /* guards everything below */
 	pthread_cond_t freed;
-	CK_SESSION_HANDLE *idle, *broken; /* room for `wanted` each */
+	CK_SESSION_HANDLE *idle, *broken; /* room for twice `wanted` each, as leases */
 	size_t idle_count, broken_count;
-	struct hsm_lease *leases; /* those in use, the same room */
-	size_t lent;
-	size_t open;        /* idle, broken, and lent */
-	size_t max, wanted; /* the token may have fewer than are wanted: then max is less for a while */
+	struct hsm_lease *leases; /* those in use */
+	size_t lent, lost;        /* lost ones are lent, but do not count for max; `wanted` of them at most */
+	size_t open;              /* idle, broken, and lent */
+	size_t max, wanted;       /* the token may have fewer than are wanted: then max is less for a while */
 	int64_t limited_ms;
 };
 
@@ -106,6 +107,11 @@ void hsm_pool_give(struct hsm_pool *pool, CK_SESSION_HANDLE session, bool broken
 /* How many are in use; since when the one that is so for longest (INT64_MAX: none is). */
 size_t hsm_pool_lent(struct hsm_pool *pool);
 int64_t hsm_pool_oldest_ms(struct hsm_pool *pool);
+/* Those in use since before then are written off: they are not asked after any more, and others take their place. */
+void hsm_pool_write_off(struct hsm_pool *pool, int64_t before_ms);
+size_t hsm_pool_lost(struct hsm_pool *pool);
+/* Since when the longest call goes on, written off or not; INT64_MAX: none does. */
+int64_t hsm_pool_first_ms(struct hsm_pool *pool);
 bool hsm_pool_is_empty(struct hsm_pool *pool); /* it has no session, in use or not */
 /* An operation in each idle session that makes nothing, so that the token does not drop it. The
  * answer of one that failed, or CKR_OK. */
@@ -130,14 +136,18 @@ struct hsm_token {
 	pthread_mutex_t keys_lock; /* guards the list */
 	struct hsm_key *keys;
 	atomic_uint generation; /* of handles: one more with each reopening */
+	atomic_bool lacks_keys; /* some were not found: they are looked for with each round of care */
 
 	pthread_mutex_t state_lock; /* guards changes of state, why and since_ms */
 	atomic_int state;           /* enum hsm_token_state */
 	char why[160];              /* it is not up */
 	int64_t since_ms;
-	_Atomic int64_t failed_ms; /* the last call that failed */
-	atomic_uint failures;      /* since the last signature */
-	atomic_uint cures;         /* recoveries since the last signature: each goes further than the one before */
+	int64_t up_ms;                 /* the last time that it was up, where it is not */
+	int64_t watched_ms, marked_ms; /* when hsm_token_watch marked it last, for a call that began then */
+	_Atomic int64_t failed_ms;     /* the last call that failed */
+	atomic_uint failures;          /* since the last signature */
+	atomic_uint cures;             /* recoveries since the last signature: each goes further than the one before */
+	atomic_bool trial;             /* after a recovery one signs alone: whether the token does is to be seen */
 	_Atomic int64_t probed_ms;
 	_Atomic uint64_t signatures, retries, refusals;
 	_Atomic uint64_t entered[HSM_TOKEN_STATES];

@@ -37,8 +37,8 @@ struct hsm_signer;
 struct hsm_signer *hsm_signer_new(struct hsm_provider *p, struct hsm_key *key, struct error *err);
 void hsm_signer_free(struct hsm_signer *s);
 struct hsm_key *hsm_signer_key(const struct hsm_signer *s);
-/* Signs message by hsm_signature_algorithm through EVP_DigestSign and the provider, which
- * has verified it; appends the signature as X.509 carries it (ECDSA: DER).
+/* Signs message by hsm_signature_algorithm through EVP and the provider, which has verified
+ * it; appends the signature as X.509 carries it (ECDSA: DER).
  * ERR_TOKEN_UNAVAILABLE, ERR_INTEGRITY where the token's signature does not verify. */
 int hsm_sign(struct hsm_signer *s, struct bytes message, struct buf *signature, struct error *err);
 /* The same over a message that comes in parts (a CRL of many megabytes). */

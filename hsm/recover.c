@@ -206,9 +206,15 @@ static int finish(struct hsm_token *t, struct error *err)
 	if (missing)
 		log_error("token came back without keys that it had", KV("token", t->name.token),
 			  KV_INT("missing", missing));
+	if (t->care.call_ms)
+		hsm_pool_write_off(&t->pool, clock_monotonic_ms() - t->care.call_ms);
+	atomic_store(&t->trial, false); /* whoever had it is written off */
 	atomic_store(&t->failures, HSM_FAILURES_MAX - 1);
-	atomic_fetch_add(&t->cures, 1);
-	hsm_token_set_state(t, HSM_TOKEN_UP, "it is there again");
+	atomic_store(&t->failed_ms, clock_monotonic_ms());
+	/* The first time it is believed. One that did not sign since then is believed when it signs. */
+	bool believed = atomic_fetch_add(&t->cures, 1) == 0 && hsm_pool_lost(&t->pool) == 0;
+	hsm_token_set_state(t, believed ? HSM_TOKEN_UP : HSM_TOKEN_DEGRADED,
+			    believed ? "it is there again" : "it answers; whether it signs is to be seen");
 	return 0;
 }
 
@@ -265,7 +271,7 @@ static void finish_all(struct hsm_module *m)
 	}
 }
 
-/* 1: done, and the token is up. 0: done. -1: it could not be done. */
+/* 1: done, and the token is there. 0: done. -1: it could not be done. */
 static int restart(struct hsm_token *t)
 {
 	struct error err = ERR_INIT; /* why the token is down says more than why it stays so */
@@ -278,7 +284,8 @@ static int restart(struct hsm_token *t)
 		return -1;
 	}
 	finish_all(t->module);
-	return hsm_token_state(t) == HSM_TOKEN_UP;
+	enum hsm_token_state state = hsm_token_state(t);
+	return state == HSM_TOKEN_UP || state == HSM_TOKEN_DEGRADED;
 }
 
 /* ---- the round ---- */
@@ -296,12 +303,22 @@ static int revive(struct hsm_token *t, struct error *err)
 	return finish(t, err);
 }
 
+/* What was not found once may have been a wrong answer. */
+static void look_for_keys(struct hsm_token *t)
+{
+	struct error ignored = ERR_INIT; /* the next call says it again */
+	if (atomic_load(&t->lacks_keys) && hsm_keys_find_again(t, &ignored) == 0 && t->care.changed)
+		t->care.changed(t->care.arg);
+}
+
 static int settle(struct hsm_token *t, struct error *err)
 {
 	switch (hsm_token_state(t)) {
 	case HSM_TOKEN_UP:
+		look_for_keys(t);
 		return keep_alive(t, err);
 	case HSM_TOKEN_DEGRADED:
+		look_for_keys(t);
 		if (clock_monotonic_ms() - atomic_load(&t->failed_ms) >= HSM_DEGRADED_MS)
 			hsm_token_set_state(t, HSM_TOKEN_UP, "it answers, and nothing has failed for a while");
 		return 0;
@@ -335,6 +352,8 @@ int64_t hsm_token_rest_ms(struct hsm_token *t)
 	int64_t most_ms = HSM_BACKOFF_MOST_MS, down_ms;
 	switch (hsm_token_state(t)) {
 	case HSM_TOKEN_UP:
+		if (atomic_load(&t->lacks_keys))
+			return most_ms;
 		return t->care.keep_alive_ms && t->care.keep_alive_ms < HSM_LOOK_UP_MS ? t->care.keep_alive_ms
 										       : HSM_LOOK_UP_MS;
 	case HSM_TOKEN_PIN_REFUSED:

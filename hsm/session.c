@@ -14,9 +14,9 @@
 int hsm_pool_init(struct hsm_pool *pool, CK_FUNCTION_LIST_PTR fn, CK_SLOT_ID slot, size_t max, struct error *err)
 {
 	*pool = (struct hsm_pool){ .fn = fn, .slot = slot, .max = max, .wanted = max };
-	pool->idle = calloc(max, sizeof(*pool->idle));
-	pool->broken = calloc(max, sizeof(*pool->broken));
-	pool->leases = calloc(max, sizeof(*pool->leases));
+	pool->idle = calloc(2 * max, sizeof(*pool->idle));
+	pool->broken = calloc(2 * max, sizeof(*pool->broken));
+	pool->leases = calloc(2 * max, sizeof(*pool->leases));
 	if (!pool->idle || !pool->broken || !pool->leases) {
 		free(pool->idle);
 		free(pool->broken);
@@ -88,7 +88,7 @@ bool hsm_pool_end_all(struct hsm_pool *pool)
 
 static void lease(struct hsm_pool *pool, CK_SESSION_HANDLE session)
 {
-	pool->leases[pool->lent++] = (struct hsm_lease){ session, clock_monotonic_ms() };
+	pool->leases[pool->lent++] = (struct hsm_lease){ .session = session, .since_ms = clock_monotonic_ms() };
 }
 
 static void end_lease(struct hsm_pool *pool, CK_SESSION_HANDLE session)
@@ -96,6 +96,7 @@ static void end_lease(struct hsm_pool *pool, CK_SESSION_HANDLE session)
 	size_t at = 0;
 	while (at + 1 < pool->lent && pool->leases[at].session != session)
 		at++;
+	pool->lost -= pool->leases[at].lost;
 	pool->leases[at] = pool->leases[--pool->lent];
 }
 
@@ -104,10 +105,45 @@ int64_t hsm_pool_oldest_ms(struct hsm_pool *pool)
 	int64_t oldest_ms = INT64_MAX;
 	pthread_mutex_lock(&pool->lock);
 	for (size_t i = 0; i < pool->lent; i++)
-		if (pool->leases[i].since_ms < oldest_ms)
+		if (!pool->leases[i].lost && pool->leases[i].since_ms < oldest_ms)
 			oldest_ms = pool->leases[i].since_ms;
 	pthread_mutex_unlock(&pool->lock);
 	return oldest_ms;
+}
+
+void hsm_pool_write_off(struct hsm_pool *pool, int64_t before_ms)
+{
+	pthread_mutex_lock(&pool->lock);
+	for (size_t i = 0; i < pool->lent && pool->lost < pool->wanted; i++) {
+		struct hsm_lease *l = &pool->leases[i];
+		if (l->lost || l->since_ms > before_ms)
+			continue;
+		l->lost = true;
+		pool->lost++;
+		log_error("a call into the token does not return: its session and its thread are written off",
+			  KV_INT("seconds", (clock_monotonic_ms() - l->since_ms) / 1000));
+	}
+	pthread_cond_broadcast(&pool->freed);
+	pthread_mutex_unlock(&pool->lock);
+}
+
+size_t hsm_pool_lost(struct hsm_pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	size_t lost = pool->lost;
+	pthread_mutex_unlock(&pool->lock);
+	return lost;
+}
+
+int64_t hsm_pool_first_ms(struct hsm_pool *pool)
+{
+	int64_t first_ms = INT64_MAX;
+	pthread_mutex_lock(&pool->lock);
+	for (size_t i = 0; i < pool->lent; i++)
+		if (pool->leases[i].since_ms < first_ms)
+			first_ms = pool->leases[i].since_ms;
+	pthread_mutex_unlock(&pool->lock);
+	return first_ms;
 }
 
 size_t hsm_pool_lent(struct hsm_pool *pool)
@@ -175,7 +211,7 @@ static CK_RV take_locked(struct hsm_pool *pool, CK_SESSION_HANDLE *session, stru
 		if (pool->lent == 0)
 			close_broken(pool);
 		forget_limit(pool);
-		if (pool->open < pool->max) {
+		if (pool->open - pool->lost < pool->max && pool->lent < 2 * pool->wanted) {
 			CK_RV rv = open_another(pool, session);
 			if (rv == CKR_OK)
 				return rv;

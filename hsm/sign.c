@@ -1,7 +1,10 @@
 /*
- * A key that signs again and again. Setting an EVP_MD_CTX up costs several lookups; those that
- * were used are kept, and set back, which costs none.
+ * A key that signs again and again. Setting an EVP_PKEY_CTX up costs several lookups, so those
+ * that were used are kept: EVP_PKEY_sign may follow EVP_PKEY_sign_init any number of times.
+ * EVP_DigestSign wants an initialization before each signature, which looks the digest up; so
+ * the digest is made here. Ed25519 has none, and OpenSSL no other call for it.
  */
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <pthread.h>
 
@@ -11,77 +14,96 @@
 
 #define CONTEXTS_KEPT 16
 #define SIGNATURE_MAX 1024
+#define OURS "?provider=" HSM_PROVIDER_NAME
+
+/* What a signature in the making needs. */
+struct contexts {
+	EVP_MD_CTX *hash; /* Ed25519: of EVP_DigestSign, which signing belongs to */
+	EVP_PKEY_CTX *signing;
+};
 
 struct hsm_signer {
 	struct hsm_key *key;
 	OSSL_LIB_CTX *context;
 	EVP_PKEY *pkey;
-	const char *digest;   /* or NULL: Ed25519 */
+	EVP_MD *digest;       /* or NULL: Ed25519 */
 	pthread_mutex_t lock; /* guards kept */
-	EVP_MD_CTX *kept[CONTEXTS_KEPT];
+	struct contexts kept[CONTEXTS_KEPT];
 	size_t kept_count;
 };
 
 struct hsm_signing {
 	struct hsm_signer *signer;
-	EVP_MD_CTX *context;
+	struct contexts contexts;
 	struct buf message; /* Ed25519, which needs the whole message */
 };
 
 /* ---- contexts ---- */
 
-static EVP_MD_CTX *new_context(struct hsm_signer *s)
+static void free_contexts(const struct hsm_signer *s, struct contexts *c)
 {
-	EVP_MD_CTX *c = EVP_MD_CTX_new();
-	if (c &&
-	    EVP_DigestSignInit_ex(c, NULL, s->digest, s->context, "?provider=" HSM_PROVIDER_NAME, s->pkey, NULL) == 1)
-		return c;
-	EVP_MD_CTX_free(c);
-	return NULL;
+	if (s->digest)
+		EVP_PKEY_CTX_free(c->signing);
+	EVP_MD_CTX_free(c->hash);
+	*c = (struct contexts){ NULL, NULL };
 }
 
-static EVP_MD_CTX *take(struct hsm_signer *s, struct error *err)
+static bool new_contexts(const struct hsm_signer *s, struct contexts *c)
 {
-	EVP_MD_CTX *c = NULL;
+	c->hash = EVP_MD_CTX_new();
+	if (!c->hash)
+		return false;
+	if (!s->digest)
+		return EVP_DigestSignInit_ex(c->hash, &c->signing, NULL, s->context, OURS, s->pkey, NULL) == 1;
+	const OSSL_PARAM parameters[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_SIGNATURE_PARAM_DIGEST,
+						 (char *)(uintptr_t)EVP_MD_get0_name(s->digest), 0),
+		OSSL_PARAM_construct_end(),
+	};
+	c->signing = EVP_PKEY_CTX_new_from_pkey(s->context, s->pkey, OURS);
+	return c->signing && EVP_PKEY_sign_init_ex(c->signing, parameters) == 1;
+}
+
+/* Before each signature. */
+static bool begin(const struct hsm_signer *s, const struct contexts *c)
+{
+	return s->digest ? EVP_DigestInit_ex2(c->hash, s->digest, NULL) == 1
+			 : EVP_DigestSignInit_ex(c->hash, NULL, NULL, NULL, NULL, NULL, NULL) == 1;
+}
+
+static int take(struct hsm_signer *s, struct contexts *c, struct error *err)
+{
+	*c = (struct contexts){ NULL, NULL };
 	pthread_mutex_lock(&s->lock);
 	if (s->kept_count > 0)
-		c = s->kept[--s->kept_count];
+		*c = s->kept[--s->kept_count];
 	pthread_mutex_unlock(&s->lock);
-	if (c && EVP_DigestSignInit_ex(c, NULL, NULL, NULL, NULL, NULL, NULL) != 1) {
-		EVP_MD_CTX_free(c);
-		c = NULL;
-	}
-	if (!c)
-		c = new_context(s);
-	if (!c) {
-		(void)err_openssl(err, ERR_INTERNAL, "cannot begin to sign with %s", hsm_key_uri(s->key));
-		return NULL;
-	}
-	/* The last step may use the context up; else it would be copied first. */
-	EVP_MD_CTX_set_flags(c, EVP_MD_CTX_FLAG_FINALISE);
-	return c;
+	if ((c->hash || new_contexts(s, c)) && begin(s, c))
+		return 0;
+	free_contexts(s, c);
+	return err_openssl(err, ERR_INTERNAL, "cannot begin to sign with %s", hsm_key_uri(s->key));
 }
 
-static void keep(struct hsm_signer *s, EVP_MD_CTX *c)
+static void keep(struct hsm_signer *s, struct contexts *c)
 {
 	pthread_mutex_lock(&s->lock);
 	if (s->kept_count < CONTEXTS_KEPT) {
-		s->kept[s->kept_count++] = c;
-		c = NULL;
+		s->kept[s->kept_count++] = *c;
+		*c = (struct contexts){ NULL, NULL };
 	}
 	pthread_mutex_unlock(&s->lock);
-	EVP_MD_CTX_free(c);
+	free_contexts(s, c);
 }
 
 /* What went wrong inside the provider, in our words. */
-static int report(EVP_MD_CTX *c, struct hsm_signer *s, struct error *err)
+static int report(struct contexts *c, struct hsm_signer *s, struct error *err)
 {
 	void *inside = NULL;
 	OSSL_PARAM parameters[] = {
 		OSSL_PARAM_construct_octet_ptr(HSM_PARAM_ERROR, &inside, 0),
 		OSSL_PARAM_construct_end(),
 	};
-	if (EVP_PKEY_CTX_get_params(EVP_MD_CTX_get_pkey_ctx(c), parameters) != 1 || !inside ||
+	if (EVP_PKEY_CTX_get_params(c->signing, parameters) != 1 || !inside ||
 	    ((const struct error *)inside)->code == ERR_NONE)
 		return err_openssl(err, ERR_INTERNAL, "cannot sign with %s", hsm_key_uri(s->key));
 	*err = *(const struct error *)inside;
@@ -102,8 +124,11 @@ struct hsm_signer *hsm_signer_new(struct hsm_provider *p, struct hsm_key *key, s
 	pthread_mutex_init(&s->lock, NULL);
 	s->key = key;
 	s->context = hsm_provider_libctx(p);
-	s->digest = digest ? digest->name : NULL;
-	s->pkey = hsm_provider_pkey(p, key, err);
+	s->digest = digest ? EVP_MD_fetch(s->context, digest->name, NULL) : NULL;
+	if (digest && !s->digest)
+		(void)err_openssl(err, ERR_INTERNAL, "OpenSSL has no %s", digest->name);
+	else
+		s->pkey = hsm_provider_pkey(p, key, err);
 	if (s->pkey)
 		return s;
 	hsm_signer_free(s);
@@ -115,8 +140,9 @@ void hsm_signer_free(struct hsm_signer *s)
 	if (!s)
 		return;
 	while (s->kept_count > 0)
-		EVP_MD_CTX_free(s->kept[--s->kept_count]);
+		free_contexts(s, &s->kept[--s->kept_count]);
 	EVP_PKEY_free(s->pkey);
+	EVP_MD_free(s->digest);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
@@ -128,24 +154,59 @@ struct hsm_key *hsm_signer_key(const struct hsm_signer *s)
 
 /* ---- in one go ---- */
 
-static int sign_message(EVP_MD_CTX *c, struct hsm_signer *s, struct bytes message, struct buf *signature,
-			struct error *err)
+static int give(const uint8_t *made, size_t len, struct buf *signature, struct error *err)
 {
-	uint8_t made[SIGNATURE_MAX];
-	size_t len = sizeof(made);
-	if (EVP_DigestSign(c, made, &len, message.data, message.len) != 1)
-		return report(c, s, err);
 	buf_add(signature, made, len);
 	return signature->failed ? err_set(err, ERR_INTERNAL, "no memory for a signature") : 0;
 }
 
+/* Ends the hash, and signs it. */
+static int sign_hash(struct contexts *c, struct hsm_signer *s, struct buf *signature, struct error *err)
+{
+	uint8_t digest[EVP_MAX_MD_SIZE], made[SIGNATURE_MAX];
+	unsigned digest_len = 0;
+	size_t len = sizeof(made);
+	if (EVP_DigestFinal_ex(c->hash, digest, &digest_len) != 1)
+		return err_openssl(err, ERR_INTERNAL, "cannot hash what %s is to sign", hsm_key_uri(s->key));
+	if (EVP_PKEY_sign(c->signing, made, &len, digest, digest_len) != 1)
+		return report(c, s, err);
+	return give(made, len, signature, err);
+}
+
+static int add_to_hash(struct contexts *c, struct hsm_signer *s, struct bytes part, struct error *err)
+{
+	if (EVP_DigestUpdate(c->hash, part.data, part.len) == 1)
+		return 0;
+	return err_openssl(err, ERR_INTERNAL, "cannot hash what %s is to sign", hsm_key_uri(s->key));
+}
+
+static int sign_whole(struct contexts *c, struct hsm_signer *s, struct bytes message, struct buf *signature,
+		      struct error *err)
+{
+	uint8_t made[SIGNATURE_MAX];
+	size_t len = sizeof(made);
+	if (EVP_DigestSign(c->hash, made, &len, message.data, message.len) != 1)
+		return report(c, s, err);
+	return give(made, len, signature, err);
+}
+
+static int sign_message(struct contexts *c, struct hsm_signer *s, struct bytes message, struct buf *signature,
+			struct error *err)
+{
+	if (!s->digest)
+		return sign_whole(c, s, message, signature, err);
+	if (add_to_hash(c, s, message, err))
+		return -1;
+	return sign_hash(c, s, signature, err);
+}
+
 int hsm_sign(struct hsm_signer *s, struct bytes message, struct buf *signature, struct error *err)
 {
-	EVP_MD_CTX *c = take(s, err);
-	if (!c)
+	struct contexts c;
+	if (take(s, &c, err))
 		return -1;
-	int done = sign_message(c, s, message, signature, err);
-	keep(s, c);
+	int done = sign_message(&c, s, message, signature, err);
+	keep(s, &c);
 	return done;
 }
 
@@ -159,8 +220,7 @@ struct hsm_signing *hsm_signing_begin(struct hsm_signer *s, struct error *err)
 		return NULL;
 	}
 	g->signer = s;
-	g->context = take(s, err);
-	if (g->context)
+	if (take(s, &g->contexts, err) == 0)
 		return g;
 	free(g);
 	return NULL;
@@ -168,30 +228,17 @@ struct hsm_signing *hsm_signing_begin(struct hsm_signer *s, struct error *err)
 
 int hsm_signing_add(struct hsm_signing *g, struct bytes part, struct error *err)
 {
-	if (!g->signer->digest) {
-		buf_add_bytes(&g->message, part);
-		return g->message.failed ? err_set(err, ERR_INTERNAL, "no memory for a message to sign") : 0;
-	}
-	if (EVP_DigestSignUpdate(g->context, part.data, part.len) != 1)
-		return report(g->context, g->signer, err);
-	return 0;
-}
-
-static int finish(struct hsm_signing *g, struct buf *signature, struct error *err)
-{
-	if (!g->signer->digest)
-		return sign_message(g->context, g->signer, buf_bytes(&g->message), signature, err);
-	uint8_t made[SIGNATURE_MAX];
-	size_t len = sizeof(made);
-	if (EVP_DigestSignFinal(g->context, made, &len) != 1)
-		return report(g->context, g->signer, err);
-	buf_add(signature, made, len);
-	return signature->failed ? err_set(err, ERR_INTERNAL, "no memory for a signature") : 0;
+	if (g->signer->digest)
+		return add_to_hash(&g->contexts, g->signer, part, err);
+	buf_add_bytes(&g->message, part);
+	return g->message.failed ? err_set(err, ERR_INTERNAL, "no memory for a message to sign") : 0;
 }
 
 int hsm_signing_end(struct hsm_signing *g, struct buf *signature, struct error *err)
 {
-	int done = finish(g, signature, err);
+	struct hsm_signer *s = g->signer;
+	int done = s->digest ? sign_hash(&g->contexts, s, signature, err)
+			     : sign_whole(&g->contexts, s, buf_bytes(&g->message), signature, err);
 	hsm_signing_cancel(g);
 	return done;
 }
@@ -200,7 +247,7 @@ void hsm_signing_cancel(struct hsm_signing *g)
 {
 	if (!g)
 		return;
-	keep(g->signer, g->context);
+	keep(g->signer, &g->contexts);
 	buf_free(&g->message);
 	free(g);
 }

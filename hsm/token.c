@@ -43,6 +43,7 @@ static int read_info(struct hsm_module *m, CK_SLOT_ID slot, struct hsm_token_inf
 		.slot = slot,
 		.initialized = info.flags & CKF_TOKEN_INITIALIZED,
 		.login_required = info.flags & CKF_LOGIN_REQUIRED,
+		.pin_set = info.flags & CKF_USER_PIN_INITIALIZED,
 		.pin_locked = info.flags & CKF_USER_PIN_LOCKED,
 		.pin_final_try = info.flags & CKF_USER_PIN_FINAL_TRY,
 		.pin_min = info.ulMinPinLen,

@@ -41,7 +41,7 @@ void hsm_module_close(struct hsm_module *m);
 struct hsm_token_info {
 	unsigned long slot;
 	char label[HSM_LABEL_SIZE], manufacturer[HSM_LABEL_SIZE], model[17], serial[17];
-	bool initialized, login_required, pin_locked, pin_final_try;
+	bool initialized, login_required, pin_set, pin_locked, pin_final_try;
 	unsigned long sessions_max;     /* 0: no stated limit */
 	unsigned long pin_min, pin_max; /* octets of a PIN, as the token says */
 };
@@ -89,6 +89,7 @@ size_t hsm_token_busy(struct hsm_token *t);
 /* ---- caring for it ---- */
 
 struct hsm_token_care {
+	unsigned call_ms;       /* a call that takes longer means that the token is down: hsm_token_watch */
 	unsigned keep_alive_ms; /* an operation in each idle session at this interval; 0: none */
 	/* Told of each change of state and each failure, by whichever thread saw it. Must not block, nor
 	 * call anything of hsm/. */
@@ -107,9 +108,15 @@ void hsm_token_care(struct hsm_token *t, const struct hsm_token_care *care);
 int hsm_token_probe(struct hsm_token *t, struct error *err);
 /* How long to rest until the next round: seconds where it is up, else growing to 500 ms, with jitter. */
 int64_t hsm_token_rest_ms(struct hsm_token *t);
-/* Marks it as down where a call into it has not returned for limit_ms. True where it is so. Any
- * thread; never waits for the token. */
-bool hsm_token_watch(struct hsm_token *t, int64_t limit_ms);
+/* Marks it as down where a call into it has not returned for care's call_ms. True where it is so. A
+ * token that answers others meanwhile is up again with the next round of care; that call's session is
+ * then written off. Any thread; never waits for the token. */
+bool hsm_token_watch(struct hsm_token *t);
+/* How long it has not been up while a call into it, or a restart of its module, did not return: then nothing may help but
+ * a new process, since a module cannot be finalized with someone inside. 0 where that is not so. */
+int64_t hsm_token_stuck_ms(struct hsm_token *t);
+/* How many calls were written off and have not returned since: so many threads are missing. */
+size_t hsm_token_lost(struct hsm_token *t);
 /* Another PIN (copied), or the same once more because a person asks for it: the next round tries
  * it. ERR_INTERNAL. Waits while the token is in a call. */
 int hsm_token_set_pin(struct hsm_token *t, const struct secret *pin, struct error *err);

@@ -69,6 +69,8 @@ void hsm_token_set_state(struct hsm_token *t, enum hsm_token_state to, const cha
 	enum hsm_token_state from = hsm_token_state(t);
 	bool changed = from != to;
 	if (changed) {
+		if (from == HSM_TOKEN_UP)
+			t->up_ms = clock_monotonic_ms();
 		atomic_store(&t->state, (int)to);
 		atomic_fetch_add(&t->entered[to], 1);
 		t->since_ms = clock_monotonic_ms();
@@ -89,12 +91,13 @@ static void saw_signature(struct hsm_token *t)
 {
 	if (atomic_load_explicit(&t->failures, memory_order_relaxed))
 		atomic_store(&t->failures, 0);
-	if (atomic_load_explicit(&t->cures, memory_order_relaxed))
-		atomic_store(&t->cures, 0);
+	bool first = atomic_load_explicit(&t->cures, memory_order_relaxed) && atomic_exchange(&t->cures, 0);
 	/* A call that did not return may do so at last. Who recovers it, ends that himself. */
 	enum hsm_token_state state = hsm_token_state(t);
 	if (state == HSM_TOKEN_DEGRADED || state == HSM_TOKEN_DOWN)
 		hsm_token_set_state(t, HSM_TOKEN_UP, "it signs");
+	else if (first)
+		tell(t); /* those who waited for it need not any more */
 }
 
 void hsm_token_saw(struct hsm_token *t, const char *call, CK_RV rv)
@@ -148,15 +151,52 @@ int64_t hsm_token_oldest_call_ms(struct hsm_token *t)
 	return oldest_ms;
 }
 
-bool hsm_token_watch(struct hsm_token *t, int64_t limit_ms)
+size_t hsm_token_lost(struct hsm_token *t)
+{
+	return hsm_pool_lost(&t->pool);
+}
+
+/* Only the thread that cares for it waits: whether the token signs for others is to be seen. */
+static bool only_care_waits(struct hsm_token *t, int64_t now_ms)
+{
+	int64_t oldest_ms = hsm_pool_oldest_ms(&t->pool);
+	return oldest_ms == INT64_MAX || now_ms - oldest_ms < t->care.call_ms;
+}
+
+bool hsm_token_watch(struct hsm_token *t)
 {
 	int64_t oldest_ms = hsm_token_oldest_call_ms(t), now_ms = clock_monotonic_ms();
-	if (oldest_ms == INT64_MAX || now_ms - oldest_ms < limit_ms)
+	if (oldest_ms == INT64_MAX || now_ms - oldest_ms < t->care.call_ms)
 		return false;
-	enum hsm_token_state state = hsm_token_state(t);
 	char why[96];
 	(void)snprintf(why, sizeof(why), "a call has not returned for %lld s", (long long)(now_ms - oldest_ms) / 1000);
-	if (state != HSM_TOKEN_PIN_REFUSED)
+	enum hsm_token_state state = hsm_token_state(t);
+	if (state == HSM_TOKEN_PIN_REFUSED)
+		return true;
+	if (t->marked_ms != oldest_ms) {
+		t->marked_ms = oldest_ms;
+		t->watched_ms = now_ms;
 		hsm_token_set_state(t, HSM_TOKEN_DOWN, why);
+	} else if (state != HSM_TOKEN_UP && now_ms - t->watched_ms >= t->care.call_ms && only_care_waits(t, now_ms)) {
+		t->watched_ms = now_ms;
+		atomic_store(&t->trial, false);
+		(void)atomic_fetch_add(&t->cures, 1); /* it signs alone at first */
+		hsm_token_set_state(t, HSM_TOKEN_DEGRADED, why);
+	}
 	return true;
+}
+
+int64_t hsm_token_stuck_ms(struct hsm_token *t)
+{
+	int64_t now_ms = clock_monotonic_ms(), since_ms = INT64_MAX;
+	const int64_t begun[] = { atomic_load(&t->anchor_since_ms), atomic_load(&t->module->since_ms),
+				  hsm_pool_first_ms(&t->pool) };
+	for (size_t i = 0; i < sizeof(begun) / sizeof(begun[0]); i++)
+		if (begun[i] && begun[i] < since_ms)
+			since_ms = begun[i];
+	pthread_mutex_lock(&t->state_lock);
+	bool up = hsm_token_state(t) == HSM_TOKEN_UP;
+	int64_t down_ms = t->up_ms > since_ms ? t->up_ms : since_ms;
+	pthread_mutex_unlock(&t->state_lock);
+	return up || since_ms == INT64_MAX ? 0 : now_ms - down_ms;
 }

@@ -95,7 +95,7 @@ struct record_blocked {
 	struct bytes note;
 };
 
-struct record_unfinished {            /* a serial that was handed out when the signer died */
+struct record_unfinished {            /* a serial without certificate: the signer died, or the token failed */
 	struct bytes issuer;          /* whose it was to be, where that is known; else none */
 	int64_t found_ms, revoked_ms; /* 0: not revoked */
 	bool void_;                   /* known to be unused: store_serial_void; cannot be revoked */

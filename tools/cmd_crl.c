@@ -119,10 +119,12 @@ static int show_one(struct invocation *in, const char *what, json_t *lists)
 static int show_all(struct invocation *in, json_t *lists)
 {
 	auto_ca_config *config = state_config(&in->common, &in->error);
-	for (size_t i = 0; config && i < config->issuer_count; i++)
-		if (show_one(in, config->issuers[i].name, lists))
+	for (size_t i = 0; config && i < config->issuer_count; i++) {
+		/* An issuer that joined the configuration has none before it is founded. */
+		if (show_one(in, config->issuers[i].name, lists) && in->error.code != ERR_NOT_FOUND)
 			return -1;
-	return config ? 0 : -1;
+	}
+	return config && json_array_size(lists) ? 0 : -1;
 }
 
 static int run_show(struct invocation *in)

@@ -161,6 +161,9 @@ int token_init(struct invocation *in)
 	bool named = in->operand_count == 1;
 	if (named ? module || label || pin : !module || !label || !pin)
 		return refuse_usage(in, "name a token of the configuration, or --module, --label and --pin of another");
+	if ((pin && !secret_is_reference(pin)) || (so_pin && !secret_is_reference(so_pin)))
+		return refuse_usage(in,
+				    "--pin and --so-pin want file:PATH, credential:NAME, fd:N or prompt, not a PIN");
 	CLEANUP(target_free) struct target t = { .so_pin = BUF_INIT };
 	auto_buf so_reference = BUF_INIT;
 	if (so_pin && pin_reference_absolute(so_pin, &so_reference, &in->error))

@@ -172,7 +172,7 @@ static void *sign(void *arg)
 	static const uint8_t info[] = { 0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
 					0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20 };
 	struct worker *w = arg;
-	struct hsm_key *key = issuing(w->b)->key;
+	struct hsm_key *key = issuing(w->b)->seats[0].key;
 	bool rsa = w->b->type <= HSM_RSA_4096;
 	uint8_t input[sizeof(info) + 32] = { 0 };
 	memcpy(input, info, sizeof(info));

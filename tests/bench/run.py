@@ -25,6 +25,8 @@ import tempfile
 import time
 import urllib.request
 
+import signatures
+
 TICK = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -207,6 +209,8 @@ def main():
     os.chmod(folder, 0o711)
     server = None
     try:
+        print("measuring signatures through the provider ...", flush=True)
+        figures["signatures"] = signatures.measure(build)
         print("measuring the raw token, verification and ca_issue() ...", flush=True)
         raw = pairs(run(os.path.join(build, "bench/bench_issue")))
         figures["raw"] = raw
@@ -246,6 +250,7 @@ def main():
 def report(figures, raw, floor_us, records):
     two = raw["raw_sign_2"]
     print()
+    signatures.report(figures["signatures"])
     print("raw token (P-256 C_Sign/s)        1 thread %8.0f   2 threads %8.0f" % (raw["raw_sign_1"], two))
     print("P-256 verifications/s             1 thread %8.0f   2 threads %8.0f" % (raw["verify_1"], raw["verify_2"]))
     print("ca_issue(), durable               %8.0f/s = %.2f of raw (goal 0.25)" % (raw["issue"], raw["issue"] / two))

@@ -1,6 +1,7 @@
 """What goes wrong in operation: the token, the disk, the store, a second server, the processes."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -100,6 +101,19 @@ def a_revocation_without_the_token_is_recorded_and_listed_later(ca):
 
 
 @tests.rule(60)
+def a_pin_changed_under_a_running_server_is_used_at_its_next_login(ca):
+    folder, away = token_folder(ca), os.path.join(ca.file("token"), "away")
+    equal(ca.cli("token", "pin", "change", "issuing").stderr, "", "what is said of the running server")
+    os.rename(folder, away)
+    wait_until(lambda: ca.json("token", "status", status=3)["tokens"], 10, "the loss of the token")
+    os.rename(away, folder)
+    ca.admin.close()
+    issues_again(ca)
+    wait_until(lambda: ca.health().status == 200, 10, "readiness")
+    expect("pin-refused" not in ca.health().text, "the new PIN was not used")
+
+
+@tests.rule(60)
 def a_wrong_pin_is_tried_once_and_reads_go_on(ca):
     equal(ca.stop(), 0, "exit status")
     ca.admin.close()
@@ -119,11 +133,18 @@ def a_wrong_pin_is_tried_once_and_reads_go_on(ca):
         # A restarted signer does not try it again.
         kill_role(ca, "signer")
         wait_until(lambda: "pin-refused" in ca.health().text, 15, "the refused PIN after a restart")
+        # Nor does one of another start; a person asks for it, and it is tried once.
         equal(ca.stop(), 0, "exit status")
+        ca.start(wait=False)
+        wait_until(lambda: "pin-refused" in ca.health().text, 20, "the refused PIN after another start")
+        contains(ca.cli("token", "pin", "retry", "issuing", status=1).stderr, "refuses this PIN", "the refusal")
     finally:
         with open(path, "w", encoding="ascii") as file:
             file.write(right)
-    ca.start()
+    equal(ca.json("token", "pin", "retry", "issuing")["state"], "up", "the token with its PIN")
+    wait_until(lambda: ca.health().status == 200, 10, "readiness")
+    entries = [json.loads(row["entry"]) for row in ca.client().get("/api/v1/audit?after=0&limit=500").json()["entries"]]
+    equal(sum(entry["event"] == "token.pin-refused" for entry in entries), 2, "refused PINs in the log")
     issues_again(ca)
 
 

@@ -15,9 +15,10 @@ class CA:
     """`chancery init` in a folder of its own, and chanceryd on free ports.
 
     config: text appended to chancery.conf, or a function that gets the text and returns it.
+    prepare: called with the CA before init, which finishes what it finds begun.
     """
 
-    def __init__(self, env, name="ca", config=None, start=True, init=(), state=None):
+    def __init__(self, env, name="ca", config=None, start=True, init=(), state=None, prepare=None):
         self.env, self.name = env, name
         self.state = state or env.path(name)
         self.port, self.http_port = free_port(), free_port()
@@ -25,6 +26,8 @@ class CA:
         self.http_url = f"http://127.0.0.1:{self.http_port}"
         self.server = None
         self.extra_environment = {}
+        if prepare:
+            prepare(self)
         self.cli("init", "--state", self.state, "--org", "Example", "--url", f"http://localhost:{self.http_port}",
                  "--port", self.port, "--http-port", self.http_port, *init, limit=60)
         if config:

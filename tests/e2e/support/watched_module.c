@@ -30,12 +30,12 @@ static void note(const char *when, const char *call)
 		(void)pause();
 }
 
-#define WATCH(call, ...)                      \
-	({                                    \
-		note("before", #call);        \
+#define WATCH(call, ...)                            \
+	({                                          \
+		note("before", #call);              \
 		CK_RV rv = real->call(__VA_ARGS__); \
-		note("after", #call);         \
-		rv;                           \
+		note("after", #call);               \
+		rv;                                 \
 	})
 
 static CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin, CK_ULONG len)

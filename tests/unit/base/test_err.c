@@ -114,11 +114,21 @@ static void values_are_shown_in_printable_ascii(void)
 	CHECK_TEXT(err.allowed, "");
 }
 
+static void its_own_texts_may_be_wrapped(void)
+{
+	struct error err = ERR_INIT;
+	(void)err_set(&err, ERR_IO, "the disk is away");
+	(void)err_wrap(&err, ERR_CONFIG, "cannot start: %s", err.message);
+	CHECK_TEXT(err.message, "cannot start: the disk is away");
+	CHECK_TEXT(err.causes, "the disk is away");
+}
+
 SUITE(err)
 {
 	TEST(every_code_has_its_row_and_a_slug_of_its_own);
 	TEST(codes_of_the_contract_keep_name_and_status);
 	TEST(setting_starts_anew);
+	TEST(its_own_texts_may_be_wrapped);
 	TEST(wrapping_keeps_the_chain_of_causes);
 	TEST(long_texts_are_cut_not_overrun);
 	TEST(reason_of_the_operating_system_is_at_the_end);

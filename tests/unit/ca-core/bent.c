@@ -58,11 +58,11 @@ static CK_RV sign_init(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK
 	return real.C_SignInit(session, mechanism, key);
 }
 
-static void hang(struct bent_token *t)
+static void hang(struct bent_token *t, bool once)
 {
 	const struct timespec pause = { 0, 2000000 };
 	atomic_fetch_add(&t->hanging, 1);
-	while (atomic_load(&t->sign) == BENT_HANGS)
+	while (atomic_load(&t->sign) == BENT_HANGS || (once && atomic_load(&t->held)))
 		(void)nanosleep(&pause, NULL);
 	atomic_fetch_sub(&t->hanging, 1);
 }
@@ -71,8 +71,10 @@ static CK_RV sign(CK_SESSION_HANDLE session, CK_BYTE_PTR data, CK_ULONG len, CK_
 		  CK_ULONG_PTR signature_len)
 {
 	struct bent_token *t = token_of(session);
-	if (atomic_load(&t->sign) == BENT_HANGS)
-		hang(t);
+	int expected = BENT_HANGS_ONCE;
+	bool once = atomic_compare_exchange_strong(&t->sign, &expected, BENT_SIGNS);
+	if (once || atomic_load(&t->sign) == BENT_HANGS)
+		hang(t, once);
 	CK_RV rv = real.C_Sign(session, data, len, signature, signature_len);
 	if (rv != CKR_OK)
 		return rv;
@@ -123,7 +125,14 @@ void bent_remove(void)
 	*list = real;
 }
 
+void bent_hang_once(struct bent_token *token)
+{
+	atomic_store(&token->held, true);
+	atomic_store(&token->sign, BENT_HANGS_ONCE);
+}
+
 void bent_release(struct bent_token *token)
 {
 	atomic_store(&token->sign, BENT_SIGNS);
+	atomic_store(&token->held, false);
 }

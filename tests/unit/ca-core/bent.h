@@ -16,10 +16,11 @@
 
 enum bent_sign {
 	BENT_SIGNS,
-	BENT_HANGS, /* C_Sign returns when bent_release lets it, and then signs */
-	BENT_SIGNS_AND_FAILS /* C_Sign makes the signature and answers CKR_DEVICE_ERROR */,
-	BENT_GARBAGE, /* C_Sign answers with octets of the right length */
-	BENT_SHORT    /* C_Sign answers with a signature that lacks its last octet */
+	BENT_HANGS,           /* C_Sign returns when bent_release lets it, and then signs */
+	BENT_HANGS_ONCE,      /* bent_hang_once */
+	BENT_SIGNS_AND_FAILS, /* C_Sign makes the signature and answers CKR_DEVICE_ERROR */
+	BENT_GARBAGE,         /* C_Sign answers with octets of the right length */
+	BENT_SHORT            /* C_Sign answers with a signature that lacks its last octet */
 };
 
 /* One token, known by its label. */
@@ -27,6 +28,7 @@ struct bent_token {
 	atomic_int sign;       /* enum bent_sign */
 	atomic_int init_fails; /* so many C_SignInit answer CKR_DEVICE_ERROR */
 	atomic_bool away;      /* nothing of it is there: CKR_DEVICE_REMOVED, CKR_TOKEN_NOT_PRESENT */
+	atomic_bool held;      /* the one call that is to hang alone */
 	atomic_int hanging;    /* calls that hang now */
 	atomic_int signatures, logins;
 };
@@ -42,6 +44,8 @@ void bent_make(void);
 void bent_install(void);
 /* It is the module's own again; before the test ends. */
 void bent_remove(void);
+/* The next C_Sign hangs, and no other. */
+void bent_hang_once(struct bent_token *token);
 /* Every call that hangs goes on, and those that come. */
 void bent_release(struct bent_token *token);
 

@@ -311,23 +311,50 @@ static void a_call_that_does_not_return_keeps_its_own_tokens_lane_only(void)
 	int64_t begun_ms = clock_monotonic_ms();
 	uint64_t stuck = send_issue(&c, "stuck.alice.test");
 	await_hanging(1);
-	uint64_t behind = send_issue(&c, "behind.alice.test"), bad = send_issue(&c, "www.example.test");
+	uint64_t behind[3], bad = send_issue(&c, "www.example.test");
+	for (size_t i = 0; i < 3; i++)
+		behind[i] = send_issue(&c, "behind.alice.test");
 	for (int i = 0; i < 3; i++) {
 		uint64_t other = peer_send_issue(&c.p, c.session, "second-dv", "b.alice.test", buf_bytes(&c.spki));
 		CHECK_INT(peer_wait(&c.p, other, AT_ONCE_MS), MSG_ISSUED);
-		peer_await(&c.p, "chancery_signer_in_flight", 1); /* the stuck one */
+		CHECK(peer_counter(&c.p, "chancery_signer_in_flight") >= 1); /* the stuck one */
 		CHECK(peer_session(&c.p, &c.alice) != 0);
 	}
-	CHECK_INT(peer_wait(&c.p, behind, ANSWER_MS), MSG_ERROR);
-	CHECK_INT(c.p.refusal.code, ERR_TOKEN_UNAVAILABLE);
-	CHECK(clock_monotonic_ms() - begun_ms < 4000);
 	CHECK_INT(peer_wait(&c.p, bad, ANSWER_MS), MSG_ERROR);
 	CHECK_INT(c.p.refusal.code, ERR_NAME_NOT_ALLOWED);
+	/* One may be taken to see whether the token signs; the others are answered in their time. */
+	size_t answered = 0;
+	for (size_t i = 0; i < 3; i++) {
+		int64_t left_ms = begun_ms + 4000 - clock_monotonic_ms();
+		if (peer_wait(&c.p, behind[i], left_ms > 0 ? left_ms : 0) != MSG_ERROR)
+			continue;
+		CHECK_INT(c.p.refusal.code, ERR_TOKEN_UNAVAILABLE);
+		answered++;
+	}
+	CHECK(answered >= 2);
 	CHECK_INT(peer_wait(&c.p, stuck, 0), -1);
 	bent_release(&bent->issuing);
 	CHECK_INT(peer_wait(&c.p, stuck, ANSWER_MS), MSG_ISSUED);
 	peer_await_ready(&c.p);
 	CHECK_INT(issue(&c, "www.alice.test"), MSG_ISSUED);
+	finish(&c);
+}
+
+static void what_stands_behind_one_call_that_does_not_return_is_signed_without_it(void)
+{
+	static const struct fixture_change changes[] = { PROCESS("\tsigning-wait-seconds = 10"), CALL_OF_A_SECOND,
+							 CHANGES_END };
+	struct case_ c;
+	begin(&c, changes, NULL, NULL);
+	bent_hang_once(&bent->issuing);
+	uint64_t stuck = send_issue(&c, "stuck.alice.test");
+	await_hanging(1);
+	uint64_t behind = send_issue(&c, "behind.alice.test");
+	CHECK_INT(peer_wait(&c.p, behind, ANSWER_MS), MSG_ISSUED);
+	CHECK_INT(bent->issuing.hanging, 1);
+	CHECK_INT(issue(&c, "www.alice.test"), MSG_ISSUED);
+	bent_release(&bent->issuing);
+	CHECK_INT(peer_wait(&c.p, stuck, ANSWER_MS), MSG_ISSUED);
 	finish(&c);
 }
 
@@ -456,6 +483,7 @@ SUITE(signer_lanes)
 	TEST(a_failed_start_of_a_signature_is_tried_again_and_an_uncertain_one_is_not);
 	TEST(nobody_waits_for_a_key_that_is_not_ours_to_use);
 	TEST(a_call_that_does_not_return_keeps_its_own_tokens_lane_only);
+	TEST(what_stands_behind_one_call_that_does_not_return_is_signed_without_it);
 	TEST(what_is_queued_behind_a_stuck_worker_is_answered_in_time);
 	TEST(a_signer_with_a_call_that_does_not_return_leaves_and_answers_the_others);
 	TEST(the_load_goes_to_every_token_with_the_key_and_to_one_where_the_other_is_down);

@@ -168,6 +168,36 @@ static void signs_as_x509_does_with_ed25519(void)
 	check_type(HSM_ED25519);
 }
 
+/* The provider keeps what it verifies with: a refusal must not stay in it, nor a copy share it. */
+static void verifies_ed25519_again_and_again_with_one_context(void)
+{
+	struct error err = ERR_INIT;
+	struct fixture f = fixture_open();
+	struct hsm_key *k = fixture_key(&f, HSM_ED25519);
+	EVP_PKEY *token_key = hsm_provider_pkey(f.provider, k, &err);
+	static const unsigned char message[] = "what is signed";
+	unsigned char signature[64];
+	size_t len = sizeof(signature);
+	EVP_MD_CTX *c = EVP_MD_CTX_new(), *copy = EVP_MD_CTX_new();
+	CHECK(EVP_DigestSignInit(c, NULL, NULL, NULL, token_key) == 1);
+	CHECK(EVP_DigestSign(c, signature, &len, message, sizeof(message)) == 1);
+	CHECK(EVP_MD_CTX_reset(c) == 1 && EVP_DigestVerifyInit(c, NULL, NULL, NULL, token_key) == 1);
+	for (int i = 0; i < 3; i++) {
+		CHECK(EVP_DigestVerify(c, signature, len, message, sizeof(message)) == 1);
+		CHECK(EVP_DigestVerifyInit(c, NULL, NULL, NULL, NULL) == 1);
+		CHECK(EVP_DigestVerify(c, signature, len, message, sizeof(message) - 1) != 1);
+		CHECK(EVP_DigestVerifyInit(c, NULL, NULL, NULL, NULL) == 1);
+	}
+	CHECK(EVP_MD_CTX_copy_ex(copy, c) == 1);
+	EVP_MD_CTX_free(c);
+	CHECK(EVP_DigestVerify(copy, signature, len, message, sizeof(message)) == 1);
+	ERR_clear_error();
+	EVP_MD_CTX_free(copy);
+	EVP_PKEY_free(token_key);
+	hsm_key_free(k);
+	fixture_close(&f);
+}
+
 static void names_pss_with_full_parameters(void)
 {
 	struct error err = ERR_INIT;
@@ -214,6 +244,7 @@ SUITE(provider)
 	TEST(signs_as_x509_does_with_p384);
 	TEST(signs_as_x509_does_with_p521);
 	TEST(signs_as_x509_does_with_ed25519);
+	TEST(verifies_ed25519_again_and_again_with_one_context);
 	TEST(names_pss_with_full_parameters);
 	TEST(refuses_weak_digests);
 }

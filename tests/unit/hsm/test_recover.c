@@ -37,9 +37,9 @@ struct case_ {
 static struct case_ begin(unsigned keep_alive_ms)
 {
 	struct case_ c = { .f = fixture_open(), .err = ERR_INIT };
-	const struct hsm_token_care care = { .keep_alive_ms = keep_alive_ms,
-					     .changed = changed,
-					     .pin_refused = refused };
+	const struct hsm_token_care care = {
+		.call_ms = 60000, .keep_alive_ms = keep_alive_ms, .changed = changed, .pin_refused = refused
+	};
 	c.key = fixture_key(&c.f, HSM_EC_P256);
 	hsm_token_care(c.f.token, &care);
 	fixture_bend(c.f.module, c.f.token);
@@ -135,7 +135,7 @@ static void each_recovery_without_a_signature_goes_one_step_further(void)
 		while (state(&c) != HSM_TOKEN_DOWN)
 			(void)sign(c.key, &c.err);
 		CHECK_OK(hsm_token_probe(c.f.token, &c.err) == 0, &c.err);
-		CHECK_INT(state(&c), HSM_TOKEN_UP);
+		CHECK_INT(state(&c), round == 0 ? HSM_TOKEN_UP : HSM_TOKEN_DEGRADED);
 		CHECK_INT(logins, logins_after[round]);
 		CHECK_INT(finalized, finalized_after[round]);
 	}
@@ -328,8 +328,10 @@ static void another_key_under_the_same_id_does_not_sign(void)
 	CHECK(!hsm_key_is_there(c.key));
 	CHECK_FAILS(sign(c.key, &c.err) == -1, &c.err, ERR_TOKEN_UNAVAILABLE);
 	bent.list.C_GetAttributeValue = bent.real->C_GetAttributeValue;
-	CHECK_OK(sign(c.key, &c.err) == 0, &c.err);
+	CHECK(hsm_token_rest_ms(c.f.token) <= HSM_BACKOFF_MOST_MS);
+	CHECK_OK(hsm_token_probe(c.f.token, &c.err) == 0, &c.err);
 	CHECK(hsm_key_is_there(c.key));
+	CHECK_OK(sign(c.key, &c.err) == 0, &c.err);
 	end(&c);
 }
 
@@ -359,12 +361,10 @@ static void a_call_that_does_not_return_is_down_until_it_does(void)
 	void *signed_ = NULL;
 	CHECK_INT(sem_init(&hold, 0, 0), 0);
 	bent.list.C_Sign = sign_held;
-	CHECK(!hsm_token_watch(c.f.token, 0));
+	c.f.token->care.call_ms = 5;
+	CHECK(!hsm_token_watch(c.f.token));
 	CHECK_INT(pthread_create(&thread, NULL, sign_once, &c), 0);
-	while (hsm_token_busy(c.f.token) == 0)
-		;
-	CHECK(!hsm_token_watch(c.f.token, 60000));
-	while (!hsm_token_watch(c.f.token, 5))
+	while (!hsm_token_watch(c.f.token))
 		;
 	CHECK_INT(state(&c), HSM_TOKEN_DOWN);
 	struct hsm_token_facts facts;
@@ -375,7 +375,38 @@ static void a_call_that_does_not_return_is_down_until_it_does(void)
 	CHECK_INT(pthread_join(thread, &signed_), 0);
 	CHECK(signed_ != NULL);
 	CHECK_INT(state(&c), HSM_TOKEN_UP);
-	CHECK(!hsm_token_watch(c.f.token, 0));
+	CHECK(!hsm_token_watch(c.f.token));
+	sem_destroy(&hold);
+	end(&c);
+}
+
+static void a_call_that_never_returns_is_written_off_where_the_token_answers_others(void)
+{
+	struct case_ c = begin(0);
+	pthread_t thread;
+	void *signed_ = NULL;
+	CHECK_INT(sem_init(&hold, 0, 0), 0);
+	bent.list.C_Sign = sign_held;
+	bent.list.C_Finalize = finalize_counted;
+	finalized = 0;
+	c.f.token->care.call_ms = 5;
+	CHECK_INT(pthread_create(&thread, NULL, sign_once, &c), 0);
+	while (!hsm_token_watch(c.f.token))
+		;
+	bent.list.C_Sign = bent.real->C_Sign;
+	for (int i = 0; i < 5; i++) {
+		CHECK_OK(hsm_token_probe(c.f.token, &c.err) == 0, &c.err);
+		CHECK_INT(state(&c), HSM_TOKEN_DEGRADED);
+		CHECK(!hsm_token_watch(c.f.token));
+	}
+	CHECK_INT(hsm_token_lost(c.f.token), 1);
+	for (int i = 0; i < 10; i++)
+		CHECK_OK(sign(c.key, &c.err) == 0, &c.err);
+	CHECK_INT(state(&c), HSM_TOKEN_UP);
+	CHECK_INT(finalized, 0); /* with someone inside it could not be done */
+	CHECK_INT(sem_post(&hold), 0);
+	CHECK_INT(pthread_join(thread, &signed_), 0);
+	CHECK_INT(hsm_token_lost(c.f.token), 0);
 	sem_destroy(&hold);
 	end(&c);
 }
@@ -520,6 +551,7 @@ SUITE(recover)
 	TEST(with_one_session_in_all_the_anchor_signs);
 	TEST(another_key_under_the_same_id_does_not_sign);
 	TEST(a_call_that_does_not_return_is_down_until_it_does);
+	TEST(a_call_that_never_returns_is_written_off_where_the_token_answers_others);
 	TEST(a_token_that_is_up_is_drained_seldom);
 	TEST(a_drain_that_took_a_token_away_is_the_last);
 	TEST(rests_grow_to_half_a_second_and_are_long_while_it_is_up);

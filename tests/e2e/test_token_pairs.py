@@ -1,0 +1,184 @@
+"""Two tokens: each with an issuer of its own, in one module or in two; and both with the same key."""
+
+import contextlib
+import os
+import signal
+import time
+
+from support.faulty import Faulty
+from support.harness import Tests, equal, expect, run, wait_until
+from support.p11kit import behind_p11kit
+from support.tokens import (CALL, DOWN, REQUEST, Ground, in_section, patient, running, taken_away, token_section,
+                            token_state, with_second_issuer)
+from support.traffic import HEALED, Traffic, balance, median, slowest
+
+IN_TIME = REQUEST + 1
+LOST = 1.5  # seconds for which a token is lost
+UNDISTURBED = 1.0  # seconds for the slowest certificate of the other issuer, at most
+
+tests = Tests(None, san=True)
+
+
+# ---- two issuers ----
+
+TWO_ISSUERS = Ground(tokens=("second",), change=with_second_issuer)
+PROFILES = {"issuing": "server-dv", "second": "server-2"}
+
+
+class Pair:
+    """Traffic for both issuers."""
+
+    def __init__(self, ca):
+        self.ca = ca
+        self.loads = {label: Traffic(ca, clients=3, profile=profile, within=IN_TIME)
+                      for label, profile in PROFILES.items()}
+        self.stack = None
+
+    def __enter__(self):
+        self.stack = contextlib.ExitStack()
+        for load in self.loads.values():
+            self.stack.enter_context(load)
+        return self
+
+    def __exit__(self, *exception):
+        return self.stack.__exit__(*exception)
+
+    def settle(self):
+        for load in self.loads.values():
+            load.flows(30)
+
+    def loses(self, label, loss, what):
+        """While one token is lost the other's issuer goes on; then the lost one comes back."""
+        other = next(load for name, load in self.loads.items() if name != label)
+        self.settle()
+        usual = median(other.issued())
+        with loss:
+            since = time.monotonic()
+            wait_until(lambda: token_state(self.ca, label) in DOWN, CALL + 2, f"{what}: the state")
+            time.sleep(LOST)
+            during = other.issued(since)
+            other.none_refused(since)
+            expect(len(during) > 30, f"{what}: only {len(during)} certificates of the other issuer")
+            expect(slowest(during) < UNDISTURBED, f"{what}: the other issuer's certificates took up to "
+                   f"{slowest(during):.2f} s, as a rule {usual * 1000:.1f} ms")
+        self.loads[label].heals(time.monotonic(), what)
+        wait_until(lambda: token_state(self.ca, label) == "up", HEALED, f"{what}: the state up")
+        other.none_refused(since)
+
+
+@tests.rule(60)
+def two_issuers_in_two_tokens_sign(env):
+    """Without any option of the tokens' supervisor."""
+    with running(env, "both", prepare=TWO_ISSUERS) as ca:
+        with Pair(ca) as pair:
+            pair.settle()
+        for load in pair.loads.values():
+            load.none_refused()
+        balance(ca, pair.loads.values())
+
+
+@contextlib.contextmanager
+def two_issuers_behind_faulty(env, name):
+    faulty = Faulty(env, f"{name}-faulty")
+
+    def change(text):
+        for label in PROFILES:
+            text = in_section(text, "token", label, module=faulty.module)
+        return patient(text, *PROFILES)
+
+    with running(env, name, change, faulty.environment, prepare=TWO_ISSUERS) as ca:
+        try:
+            yield ca, faulty
+        finally:
+            faulty.off()
+
+
+@tests.rule(90)
+def of_two_tokens_of_a_module_one_is_lost_without_the_other(env):
+    with two_issuers_behind_faulty(env, "module") as (ca, faulty):
+        with Pair(ca) as pair:
+            for label in ("second", "issuing"):
+                pair.loses(label, faulty.told(f"token {label} all CKR_DEVICE_REMOVED"), f"{label} removed")
+                pair.loses(label, faulty.told(f"token {label} all hang"), f"{label} hanging")
+        balance(ca, pair.loads.values(), faulty)
+
+
+@tests.rule(60)
+def a_token_that_only_a_new_start_of_the_module_shows_comes_back_beside_another(env):
+    """SoftHSM2 never again looks at a token whose folder it missed: C_Finalize, which ends the other's sessions too."""
+    with two_issuers_behind_faulty(env, "restarted") as (ca, faulty):
+        with Pair(ca) as pair:
+            for label in ("second", "issuing"):
+                pair.loses(label, taken_away(ca, label), f"{label} without its folder")
+        balance(ca, pair.loads.values(), faulty)
+
+
+@tests.rule(90)
+def of_two_tokens_in_two_modules_one_is_lost_without_the_other(env):
+    change = lambda text: patient(text, *PROFILES)
+    with behind_p11kit(env, "modules", change, label="second", prepare=TWO_ISSUERS) as (ca, kit):
+        with Pair(ca) as pair:
+            pair.loses("second", kit.unplugged(), "second unplugged")
+            pair.loses("issuing", taken_away(ca, "issuing"), "issuing without its folder")
+            pair.loses("second", kit.frozen(), "second frozen")
+        balance(ca, pair.loads.values())
+
+
+# ---- one key in two tokens ----
+
+def with_spare(text):
+    return in_section(text + token_section("spare"), "issuer", "issuing-1", alternatives=["spare"])
+
+
+@contextlib.contextmanager
+def one_key_in_two_tokens(env, name):
+    faulty = Faulty(env, f"{name}-faulty")
+    key = env.path(f"{name}-key.pem")
+    run("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key)
+    ground = Ground(tokens=("issuing", "spare"), keys={label: {"issuing-1": key} for label in ("issuing", "spare")})
+
+    def change(text):
+        text = with_spare(text)
+        for label in ("issuing", "spare"):
+            text = in_section(text, "token", label, module=faulty.module)
+        return patient(text, "issuing", "spare")
+
+    with running(env, name, change, faulty.environment, prepare=ground) as ca:
+        try:
+            yield ca, faulty
+        finally:
+            faulty.off()
+
+
+@tests.rule(60)
+def a_key_in_two_tokens_outlives_either(env):
+    with one_key_in_two_tokens(env, "alternatives") as (ca, faulty):
+        with Traffic(ca, within=IN_TIME) as load:
+            for dead, other, how in (("issuing", "spare", "CKR_DEVICE_REMOVED"),
+                                     ("spare", "issuing", "CKR_DEVICE_ERROR"), ("issuing", "spare", "hang")):
+                load.flows(30)
+                with faulty.told(f"token {dead} all {how}"):
+                    since = time.monotonic()
+                    load.flows(30)
+                    time.sleep(CALL if how == "hang" else 0.3)
+                    load.flows(30)
+                    expect(faulty.signatures(token=other, since=since), f"no signature by {other} without {dead}")
+                    equal(ca.health().status, 200, f"readyz without {dead}")
+                load.flows(30)
+                wait_until(lambda label=dead: token_state(ca, label) == "up", HEALED, f"the state of {dead}")
+        load.none_refused(beside=balance(ca, [load], faulty))
+
+
+@tests.rule(60)
+def where_both_tokens_of_a_key_are_gone_one_that_returns_is_enough(env):
+    with one_key_in_two_tokens(env, "both-gone") as (ca, faulty):
+        with Traffic(ca, within=IN_TIME) as load:
+            load.flows(30)
+            faulty.script("all CKR_DEVICE_REMOVED")
+            wait_until(lambda: token_state(ca, "issuing") in DOWN, 5, "the state")
+            faulty.script("token issuing all CKR_DEVICE_REMOVED")
+            load.heals(time.monotonic(), "with the second token back")
+            # A signer that is started while the first is away does with the second, too.
+            os.kill(ca.roles()["signer"], signal.SIGKILL)
+            load.flows(30)
+        balance(ca, [load], faulty)
