@@ -74,7 +74,7 @@ static void lose_list(struct fixture *f)
 static void a_list_that_is_due_waits_for_its_token_quietly(void)
 {
 	static const struct fixture_change changes[] = {
-		{ "log-level = \"info\"\n", "log-level = \"info\"\n\tsigning-wait-seconds = 2\n" }, { NULL, NULL }
+		{ "log-level = \"info\"\n", "log-level = \"info\"\n\tsigning-wait-seconds = 1\n" }, { NULL, NULL }
 	};
 	auto_buf admin = BUF_INIT, spki = BUF_INIT;
 	struct peer p = { .admin = &admin, .quiet = true, .founded = lose_list, .in_signer = bent_install };
@@ -85,7 +85,7 @@ static void a_list_that_is_due_waits_for_its_token_quietly(void)
 	fixture_spki(&spki);
 	CHECK_INT(peer_issue(&p, session, "www.admin.test", buf_bytes(&spki)), MSG_ERROR);
 	CHECK_INT(p.refusal.code, ERR_TOKEN_UNAVAILABLE);
-	CHECK_INT(logged(&p, "revocation list not made"), 1); /* in those two seconds */
+	CHECK_INT(logged(&p, "revocation list not made"), 1); /* in that second */
 	/* Who asks hears at once how it is, though the next try is far. */
 	CHECK_INT(peer_wait(&p, send_crl_now(&p, session, "issuing-1"), AT_ONCE_MS), MSG_ERROR);
 	CHECK_INT(p.refusal.code, ERR_TOKEN_UNAVAILABLE);
