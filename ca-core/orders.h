@@ -42,7 +42,7 @@ void ca_orders_release(struct ca *ca, struct bytes order);
 
 /* What came of a check; of a delivery: order_check.c, notify_deliver.c. */
 void order_seen(struct ca *ca, struct bytes order, struct bytes name, const struct message_validated *seen);
-void notify_delivered(struct ca *ca, struct bytes key, const struct message_delivered *result);
+void notify_delivered(struct ca *ca, struct bytes id, const struct message_delivered *result);
 
 /* Counted since start, for /metrics. */
 enum orders_result {
