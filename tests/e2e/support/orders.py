@@ -28,7 +28,7 @@ RECORD = {"legalName": "Example GmbH", "registrationNumber": "HRB 1234", "jurisd
           "street": "Hauptstr. 1", "locality": "Berlin", "postalCode": "10115", "country": "DE",
           "businessCategory": "Private Organization", "standing": "good",
           "documents": [{"sha256": "ab" * 32, "note": "extract", "source": "register of companies", "date": DATE}],
-          "domains": ["example.org", ".example.org"], "agents": ["alice", "olivia", "admin"]}
+          "domains": ["example.org"], "agents": ["alice", "olivia", "admin"]}
 
 
 class Town:
@@ -81,10 +81,12 @@ grant "alice" {{
     # ---- people ----
 
     def client(self, who):
-        """One connection a person."""
-        if who not in self.clients:
-            self.clients[who] = self.ca.client(self.folders[who])
-        return self.clients[who]
+        """One connection a person; anew after a while, for the server closes idle ones."""
+        client, used = self.clients.get(who, (None, 0))
+        if client is None or time.monotonic() - used > 5:
+            client = self.ca.client(self.folders[who])
+        self.clients[who] = (client, time.monotonic())
+        return client
 
     def ask(self, who, path, body=None, method=None):
         method = method or ("GET" if body is None else "POST")
