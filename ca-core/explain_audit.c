@@ -1,11 +1,11 @@
 /* What the log says of a thing, and how that hangs on a signed head. */
 #include "ca-core/explain_private.h"
 
-#define SCAN_MAX 200000            /* entries that are looked through */
+#define SCAN_MAX 200000 /* entries that are looked through */
 #define FOUND_BYTES_MAX ((size_t)128 << 10)
-#define PATH_MAX_ENTRIES 1000      /* from the last entry to the head */
+#define PATH_MAX_ENTRIES 1000 /* from the last entry to the head */
 #define PATH_BYTES_MAX ((size_t)128 << 10)
-#define SLACK_S 5                  /* threads append in any order */
+#define SLACK_S 5 /* threads append in any order */
 
 /* ---- where to begin: entries are in the order of time, but for the slack ---- */
 
@@ -113,8 +113,7 @@ static int add_path(struct store_snapshot *snap, uint64_t from, uint64_t to, str
 	struct path p = { .out = out, .start = out->len };
 	bool long_way = to - from > PATH_MAX_ENTRIES;
 	explain_open(out, "path", '[');
-	if (!long_way && from < to &&
-	    store_chain_scan(snap, CA_AUDIT_CHAIN, from + 1, to, add_step, &p, err) < 0)
+	if (!long_way && from < to && store_chain_scan(snap, CA_AUDIT_CHAIN, from + 1, to, add_step, &p, err) < 0)
 		return -1;
 	if (long_way || p.too_long)
 		out->len = p.start;

@@ -246,9 +246,8 @@ static int tell_certificate(struct expiring *x, struct error *err)
 	for (size_t i = 0; i < r->name_count && i < 100; i++)
 		buf_printf(&text, "    %.*s\n", (int)r->names[i].len, (const char *)r->names[i].data);
 	buf_printf(&text, "\n    chancery renew %s\n", buf_text(&serial));
-	return add_addresses(x, &addresses, err) ||
-			       notify_mail(ca, buf_bytes(&addresses), subject, buf_bytes(&text), buf_bytes(&serial),
-					   x->batch, err)
+	return add_addresses(x, &addresses, err) || notify_mail(ca, buf_bytes(&addresses), subject, buf_bytes(&text),
+								buf_bytes(&serial), x->batch, err)
 		       ? -1
 		       : 0;
 }
@@ -342,7 +341,7 @@ static int tell_threshold(struct expiring *x, struct error *err)
 
 int64_t ca_notify_expiring(struct ca *ca)
 {
-	const int64_t hour_ms = 3600 * 1000;
+	const int64_t hour_ms = 3600000;
 	int64_t now_ms = clock_monotonic_ms();
 	const struct ca_config_notify *n = &ca->config->notify;
 	struct error err = ERR_INIT;

@@ -134,8 +134,8 @@ static void tell_dead(struct ca *ca, const struct record_delivery *d, struct sto
 	ca_audit_text(&entry, "to", d->to);
 	ca_audit_text(&entry, "why", d->error);
 	ca_audit_append(&entry, batch);
-	log_warn("a delivery is dead: it failed too often, or for good", KV("kind", d->kind == DELIVERY_MAIL ? "mail"
-														: "webhook"));
+	log_warn("a delivery is dead: it failed too often, or for good",
+		 KV("kind", d->kind == DELIVERY_MAIL ? "mail" : "webhook"));
 }
 
 static int settle(struct ca *ca, struct bytes key, const struct message_delivered *result, struct error *err)

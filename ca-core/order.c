@@ -24,7 +24,8 @@ int order_new_id(int64_t now_ms, char out[ORDER_ID_SIZE], struct error *err)
 		return err_openssl(err, ERR_INTERNAL, "no random number for an order");
 	size_t len = 0;
 	for (size_t bit = 0; bit < 8 * sizeof(octets); bit += 5) {
-		unsigned pair = (unsigned)octets[bit / 8] << 8 | (bit / 8 + 1 < sizeof(octets) ? octets[bit / 8 + 1] : 0);
+		unsigned pair =
+			(unsigned)octets[bit / 8] << 8 | (bit / 8 + 1 < sizeof(octets) ? octets[bit / 8 + 1] : 0);
 		out[len++] = alphabet[pair >> (11 - bit % 8) & 31];
 	}
 	out[len] = '\0';

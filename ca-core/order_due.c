@@ -6,8 +6,8 @@
 #include "ca-core/orders.h"
 #include "ca-core/restore.h"
 
-#define REST_MS 60000       /* with nothing due sooner */
-#define CLOSED_MS 5000      /* how often those that wait for the validator are looked through while it is away */
+#define REST_MS 60000  /* with nothing due sooner */
+#define CLOSED_MS 5000 /* how often those that wait for the validator are looked through while it is away */
 #define CHUNK 64
 
 /* ---- which are due ---- */

@@ -178,10 +178,9 @@ static int fill_issuance(struct order_work *w, struct ca_issuance *i, struct err
 /* Waits for the commit: the caller is a thread of ours that has the time. */
 static int sign_and_commit(struct order_work *w, const struct ca_token *prefer, struct error *err)
 {
-	struct signing s = { .w = w,
-			     .lock = PTHREAD_MUTEX_INITIALIZER,
-			     .answered_cond = PTHREAD_COND_INITIALIZER,
-			     .err = err };
+	struct signing s = {
+		.w = w, .lock = PTHREAD_MUTEX_INITIALIZER, .answered_cond = PTHREAD_COND_INITIALIZER, .err = err
+	};
 	struct ca_issuance *i = ca_issuance_new(w->ca, w->actor, err);
 	if (!i)
 		return -1;

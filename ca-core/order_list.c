@@ -13,7 +13,7 @@ struct page {
 	const struct ca_actor *actor;
 	const struct message_order_list *request;
 	enum record_order_status status; /* 0: any */
-	enum store_index index; /* STORE_INDEX_COUNT: the table itself, whose keys are in the order of time */
+	enum store_index index;          /* STORE_INDEX_COUNT: the table itself, whose keys are in the order of time */
 	struct buf prefix, from, after_key;
 	struct order_work *work; /* decodes each order; its snapshot is the page's */
 	struct message_orders answer;
@@ -83,7 +83,8 @@ static int read_cursor(struct page *p, struct bytes cursor, struct error *err)
 		bool below = index_key.len >= p->prefix.len &&
 			     bytes_equal(BYTES(index_key.data, p->prefix.len), buf_bytes(&p->prefix));
 		bool indexed = p->index != STORE_INDEX_COUNT;
-		if (reader_done(&r) && index == (uint8_t)p->index && indexed == (index_key.len > 0) && key.len && below) {
+		if (reader_done(&r) && index == (uint8_t)p->index && indexed == (index_key.len > 0) && key.len &&
+		    below) {
 			buf_add_bytes(&p->from, index_key);
 			buf_add_bytes(&p->after_key, key);
 			return 0;
@@ -167,9 +168,8 @@ int ca_order_list(struct ca *ca, const struct ca_actor *actor, const struct mess
 					   .from = buf_bytes(&p->from),
 					   .after_key = buf_bytes(&p->after_key),
 					   .reverse = true };
-	int scanned = p->index == STORE_INDEX_COUNT
-			      ? store_scan(p->work->snap, STORE_ORDERS, &range, visit, p, err)
-			      : store_scan_index(p->work->snap, p->index, &range, visit, p, err);
+	int scanned = p->index == STORE_INDEX_COUNT ? store_scan(p->work->snap, STORE_ORDERS, &range, visit, p, err)
+						    : store_scan_index(p->work->snap, p->index, &range, visit, p, err);
 	if (scanned < 0)
 		return -1;
 	return write_page(p, out, err);

@@ -63,8 +63,8 @@ static void add_text(const struct order_work *w, const struct record_order_name 
 		   "You get this mail because the address is one of those by which the owner of that name can be "
 		   "reached.\n\nIf the certificate is wanted, give the requester this code, who confirms it for order "
 		   "%.*s:\n\n    %s\n\nThe names that the certificate would have:\n\n",
-		   (int)o->requester.len, (const char *)o->requester.data, (int)n->name.len,
-		   (const char *)n->name.data, (int)o->id.len, (const char *)o->id.data, code);
+		   (int)o->requester.len, (const char *)o->requester.data, (int)n->name.len, (const char *)n->name.data,
+		   (int)o->id.len, (const char *)o->id.data, code);
 	for (size_t i = 0; i < o->name_count && i < 100; i++)
 		buf_printf(out, "    %.*s\n", (int)o->names[i].name.len, (const char *)o->names[i].name.data);
 	buf_add_text(out, "\nSHA-256 of the public key that it would certify:\n\n    ");
@@ -133,10 +133,10 @@ static int right(struct order_work *w, struct record_order_name *n, struct error
 	char time[CLOCK_TEXT_SIZE];
 	auto_buf text = BUF_INIT, addresses = BUF_INIT;
 	order_mail_addresses(w->ca, w->profile, n->name, &addresses);
-	buf_printf(&text, "at %s; mail: the code that was mailed to %s was confirmed by %s", clock_rfc3339(order_now_s(w), time),
-		   buf_text(&addresses), w->actor->identity);
-	n->evidence = order_keep(&w->memory, BYTES(text.data, text.len < RECORD_EVIDENCE_MAX ? text.len
-											     : RECORD_EVIDENCE_MAX));
+	buf_printf(&text, "at %s; mail: the code that was mailed to %s was confirmed by %s",
+		   clock_rfc3339(order_now_s(w), time), buf_text(&addresses), w->actor->identity);
+	n->evidence = order_keep(&w->memory,
+				 BYTES(text.data, text.len < RECORD_EVIDENCE_MAX ? text.len : RECORD_EVIDENCE_MAX));
 	n->checked_ms = w->now_ms;
 	n->next_check_ms = 0;
 	if (order_name_shown(w, n, METHOD_MAIL, err))

@@ -77,7 +77,8 @@ static int look_at_status(struct ca *ca, struct search *s, enum record_order_sta
 
 void ca_orders_organization_changed(struct ca *ca, struct bytes id)
 {
-	static const enum record_order_status open[] = { ORDER_PENDING_VALIDATION, ORDER_PENDING_APPROVAL, ORDER_READY };
+	static const enum record_order_status open[] = { ORDER_PENDING_VALIDATION, ORDER_PENDING_APPROVAL,
+							 ORDER_READY };
 	struct error err = ERR_INIT;
 	struct search *s = calloc(1, sizeof(*s));
 	if (!s)

@@ -18,10 +18,10 @@
 #define ORDER_ID_SIZE 33 /* an id and its NUL */
 #define ORDER_HOUR_S ((int64_t)3600)
 #define ORDER_DAY_S (24 * ORDER_HOUR_S)
-#define ORDER_CAA_S (8 * ORDER_HOUR_S)        /* how long a look-up counts: BR 3.2.2.8, RFC 8659 */
-#define ORDER_MAIL_S (30 * ORDER_DAY_S)       /* how long a mailed code counts: BR 3.2.2.4.4 */
-#define ORDER_CHECK_PAUSE_MS ((int64_t)5000)  /* a name is not checked more often, whoever asks */
-#define ORDER_RETRY_MS ((int64_t)10000)       /* after what will perhaps work later: a token, a full store */
+#define ORDER_CAA_S (8 * ORDER_HOUR_S)       /* how long a look-up counts: BR 3.2.2.8, RFC 8659 */
+#define ORDER_MAIL_S (30 * ORDER_DAY_S)      /* how long a mailed code counts: BR 3.2.2.4.4 */
+#define ORDER_CHECK_PAUSE_MS ((int64_t)5000) /* a name is not checked more often, whoever asks */
+#define ORDER_RETRY_MS ((int64_t)10000)      /* after what will perhaps work later: a token, a full store */
 
 /* ---- order_work.c ---- */
 
@@ -40,18 +40,18 @@ struct order_work {
 	int64_t now_ms;
 	struct store_snapshot *snap;
 	struct store_batch *batch;
-	struct record_order *order; /* borrows from snap, memory, or what the caller gave */
-	uint64_t version;           /* of the store's record; 0: a new order */
+	struct record_order *order;      /* borrows from snap, memory, or what the caller gave */
+	uint64_t version;                /* of the store's record; 0: a new order */
 	enum record_order_status before; /* as the store has it; 0: a new order */
 	struct order_memory memory;
-	const struct ca_profile *profile;         /* NULL: the configuration has it no more */
-	struct ca_organization *organization;     /* the present one of the order's; NULL: not loaded, or none */
-	bool changed;                             /* there is something to commit */
-	bool entered;                             /* a state, perhaps the same anew */
-	bool returned;                            /* to an earlier state: failure says why */
-	int64_t retry_ms;                         /* when to try again what will pass; 0: the state says when */
-	struct store_serial serial;               /* taken for the order, not committed yet; len 0: none */
-	struct error refusal;                     /* told to the actor although something was committed */
+	const struct ca_profile *profile;     /* NULL: the configuration has it no more */
+	struct ca_organization *organization; /* the present one of the order's; NULL: not loaded, or none */
+	bool changed;                         /* there is something to commit */
+	bool entered;                         /* a state, perhaps the same anew */
+	bool returned;                        /* to an earlier state: failure says why */
+	int64_t retry_ms;                     /* when to try again what will pass; 0: the state says when */
+	struct store_serial serial;           /* taken for the order, not committed yet; len 0: none */
+	struct error refusal;                 /* told to the actor although something was committed */
 };
 struct order_work *order_work_new(struct ca *ca, const struct ca_actor *actor, struct error *err);
 void order_work_free(struct order_work *w); /* also of NULL; gives back a serial that was not used */

@@ -43,6 +43,9 @@ static void fill_create(struct instead *i)
 	memcpy(c->names, m->names, m->name_count * sizeof(m->names[0]));
 	c->spki = m->spki;
 	memcpy(c->csr_hash, m->csr_hash, sizeof(c->csr_hash));
+	c->asked_subject = m->asked_subject;
+	c->not_copied_count = m->not_copied_count;
+	memcpy(c->not_copied, m->not_copied, m->not_copied_count * sizeof(m->not_copied[0]));
 }
 
 /* Whether an order could do what a grant did not: else the refusal stands. */
@@ -53,8 +56,8 @@ static int check(struct ca *ca, const struct ca_actor *actor, struct instead *i,
 	const struct ca_profile *profile = ca_config_profile_for_request(ca->config, i->m->profile, &wrong);
 	if (!profile || ca_request_names(profile, i->m->names, i->m->name_count, &names, &wrong))
 		return -1;
-	if (i->m->idempotency_key.len && ca_request_key(bytes_of(actor->identity), i->m, &names, &i->request_key,
-							i->fingerprint, err))
+	if (i->m->idempotency_key.len &&
+	    ca_request_key(bytes_of(actor->identity), i->m, &names, &i->request_key, i->fingerprint, err))
 		return -1;
 	if (err->code == ERR_ORDER_STATE)
 		return 0; /* the key says which */
@@ -73,7 +76,8 @@ static int look_for_earlier(struct order_work *w, struct instead *i, uint64_t *v
 {
 	struct record_request r;
 	struct bytes value;
-	int found = ca_issuance_earlier(w->ca, w->snap, buf_bytes(&i->request_key), i->fingerprint, &i->certificate, err);
+	int found =
+		ca_issuance_earlier(w->ca, w->snap, buf_bytes(&i->request_key), i->fingerprint, &i->certificate, err);
 	*version = i->certificate.version;
 	i->has_certificate = found == 1;
 	if (found >= 0 || err->code != ERR_ORDER_STATE)

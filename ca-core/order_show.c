@@ -83,7 +83,7 @@ void order_waits_for(struct order_work *w, struct buf *out)
 	default:
 		return;
 	}
-	if (o->failure.len && out->len + o->failure.len < WORDS_MAX &&
+	if (o->failure.len && out->len > before && out->len + o->failure.len < WORDS_MAX &&
 	    !memmem(out->data + before, out->len - before, o->failure.data, o->failure.len))
 		buf_printf(out, " (%.*s)", (int)o->failure.len, (const char *)o->failure.data);
 }

@@ -29,7 +29,8 @@ bool order_is_granted(const struct ca *ca, const char *identity, const struct ca
 {
 	const struct ca_names one = { .items = (struct ca_name *)name, .count = 1, .capacity = 1 };
 	struct error ignored = ERR_INIT;
-	return (profile->methods & METHOD_GRANT) && ca_config_granted(ca->config, identity, profile, &one, NULL, &ignored) == 0;
+	return (profile->methods & METHOD_GRANT) &&
+	       ca_config_granted(ca->config, identity, profile, &one, NULL, &ignored) == 0;
 }
 
 bool ca_order_could_show(struct ca *ca, const char *identity, const struct ca_profile *profile,
@@ -121,8 +122,8 @@ static bool way_holds(struct order_work *w, const struct record_order_name *n)
 	requester_of(w->order, requester);
 	if (!w->profile || !(ca_challenge_methods(n->name, w->profile->methods) & n->methods))
 		return false;
-	return n->methods != METHOD_GRANT || (ca_name_parse(n->name, &name, &ignored) == 0 &&
-					      order_is_granted(w->ca, requester, w->profile, &name));
+	return n->methods != METHOD_GRANT ||
+	       (ca_name_parse(n->name, &name, &ignored) == 0 && order_is_granted(w->ca, requester, w->profile, &name));
 }
 
 bool order_lapse_names(struct order_work *w)
@@ -178,9 +179,9 @@ static int use_earlier(struct order_work *w, struct record_order_name *n, struct
 		       struct error *err)
 {
 	auto_buf key = BUF_INIT, owner = BUF_INIT;
-	struct record_authorization a;
+	struct record_authorization a = { .shown_s = 0 };
 	struct bytes value;
-	uint64_t version;
+	uint64_t version = 0;
 	order_owner(w->order, &owner);
 	record_key_authorization(&key, buf_bytes(&owner), at);
 	int found = store_get(w->snap, STORE_AUTHORIZATIONS, buf_bytes(&key), &value, &version, err);

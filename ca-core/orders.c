@@ -23,12 +23,12 @@ struct ca_orders {
 	bool has_validator;
 	struct secret *webhook_secret; /* as the validator */
 	_Atomic int64_t away_until_ms; /* CLOCK_MONOTONIC: it was not there, and is not tried before; 0: it was */
-	pthread_mutex_t lock; /* for all that follows */
+	pthread_mutex_t lock;          /* for all that follows */
 	uint64_t last_id;
 	size_t count;
 	struct question questions[ORDERS_UNDER_WAY_MAX];
 	struct ca_orders_numbers numbers;
-	int64_t numbers_ms; /* CLOCK_MONOTONIC, when they were counted; 0: never */
+	int64_t numbers_ms;                            /* CLOCK_MONOTONIC, when they were counted; 0: never */
 	char claimed[CLAIMS_MAX][RECORD_NAME_MAX + 1]; /* orders that are being issued; "" : a free place */
 	_Atomic uint64_t counted[ORDERS_RESULTS];
 };
@@ -70,7 +70,6 @@ void ca_validator_set(struct ca *ca, const struct ca_validator *validator)
 	ca->orders->validator = *validator;
 	ca->orders->has_validator = true;
 }
-
 
 /* ---- with the lock held ---- */
 

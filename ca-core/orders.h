@@ -9,7 +9,7 @@
 
 #include "ca-core/order.h"
 
-#define ORDERS_UNDER_WAY_MAX 256                    /* questions that the validator has not answered */
+#define ORDERS_UNDER_WAY_MAX 256                      /* questions that the validator has not answered */
 #define ORDERS_PATIENCE_MS ((int64_t)(5 * 60) * 1000) /* then the answer is taken for lost */
 
 struct ca_orders *ca_orders_new(struct error *err);
@@ -42,11 +42,17 @@ void ca_orders_release(struct ca *ca, struct bytes order);
 
 /* What came of a check; of a delivery: order_check.c, notify_deliver.c. */
 void order_seen(struct ca *ca, struct bytes order, struct bytes name, const struct message_validated *seen);
-void notify_delivered(struct ca *ca, struct bytes key, const struct message_delivered *result);
+void notify_delivered(struct ca *ca, struct bytes id, const struct message_delivered *result);
 
 /* Counted since start, for /metrics. */
-enum orders_result { ORDERS_CHECK_GOOD, ORDERS_CHECK_BAD, ORDERS_CHECK_LOST, ORDERS_DELIVERED, ORDERS_UNDELIVERED,
-		     ORDERS_RESULTS };
+enum orders_result {
+	ORDERS_CHECK_GOOD,
+	ORDERS_CHECK_BAD,
+	ORDERS_CHECK_LOST,
+	ORDERS_DELIVERED,
+	ORDERS_UNDELIVERED,
+	ORDERS_RESULTS
+};
 void ca_orders_count(struct ca *ca, enum orders_result result);
 uint64_t ca_orders_counted(struct ca *ca, enum orders_result result);
 

@@ -85,8 +85,7 @@ int ca_organization_valid(const struct record_organization *r, int64_t now_s, st
 /* "example.test" covers itself and all below. */
 static bool domain_covers(struct bytes domain, struct bytes host)
 {
-	if (host.len < domain.len ||
-	    memcmp(host.data + (host.len - domain.len), domain.data, domain.len) != 0)
+	if (host.len < domain.len || memcmp(host.data + (host.len - domain.len), domain.data, domain.len) != 0)
 		return false;
 	return host.len == domain.len || host.data[host.len - domain.len - 1] == '.';
 }
@@ -166,7 +165,8 @@ static int check_domain(struct bytes domain, struct error *err)
 	if (wrong)
 		return bad(err, "domains", "holds what is no domain");
 	if (name.wildcard || (!printed && !bytes_are(domain, name.text)))
-		return bad(err, "domains", "holds what is not a domain in lower case, which stands for all below it, too");
+		return bad(err, "domains",
+			   "holds what is not a domain in lower case, which stands for all below it, too");
 	return 0;
 }
 
@@ -197,7 +197,8 @@ static int check_id(struct bytes id, struct error *err)
 		good = letter || (i > 0 && (c == '.' || c == '_' || c == '-'));
 	}
 	return good ? 0
-		    : bad(err, "id", "is 1 to 64 letters, digits, dots, underscores or hyphens, a letter or digit first");
+		    : bad(err, "id",
+			  "is 1 to 64 letters, digits, dots, underscores or hyphens, a letter or digit first");
 }
 
 static void fill(const struct message_organization *m, const struct ca_actor *actor, int64_t now_ms,
@@ -322,8 +323,7 @@ int ca_organization_add(struct ca *ca, const struct ca_actor *actor, const struc
 	if (may_enter(actor, err) || ca_clock_check(ca, ca_now_ms(ca), err) || ca_restore_check(ca, err) ||
 	    check_id(request->id, err) || check_lines(request, err) ||
 	    check_lists(request, ca_now_ms(ca) / 1000, err) || present(ca, request->id, &before, err) ||
-	    step_add(ca, actor, request, before, r, batch, err) ||
-	    store_submit_wait(ca->store, TAKE(batch), NULL, err))
+	    step_add(ca, actor, request, before, r, batch, err) || store_submit_wait(ca->store, TAKE(batch), NULL, err))
 		return -1;
 	ca_orders_organization_changed(ca, r->id);
 	return organization_show(r, ca_now_ms(ca) / 1000, out, err);
@@ -341,8 +341,8 @@ static int64_t valid_until(const struct record_organization *r, int64_t now_s)
 	return oldest_s + CA_PROFILE_ORGANIZATION_DAYS * DAY_S;
 }
 
-static int apply_vet(struct record_organization *r, const struct ca_actor *actor,
-		     const struct ca_statement_accepted *a, int64_t now_s, struct error *err)
+static int apply_vet(struct record_organization *r, const struct ca_actor *actor, const struct ca_statement_accepted *a,
+		     int64_t now_s, struct error *err)
 {
 	if (r->suspended)
 		return err_set(err, ERR_ORDER_STATE, "this version was suspended: enter a new one to have it vetted");

@@ -61,8 +61,8 @@ struct ca_statement_accepted {
 	enum ca_decision decision;
 	struct bytes reason; /* borrowed from the request */
 	int64_t time_s;
-	uint8_t key[32];                           /* SHA-256 of its text */
-	int64_t enrolled_s, identity_s;            /* since when the certificate, and the identity, are there */
+	uint8_t key[32];                /* SHA-256 of its text */
+	int64_t enrolled_s, identity_s; /* since when the certificate, and the identity, are there */
 };
 int ca_statement_accept(struct ca *ca, const struct ca_actor *actor, const struct message_decide *request,
 			const struct ca_statement_expected *expected, struct store_snapshot *snap,

@@ -182,10 +182,9 @@ static int visit(void *arg, const struct store_row *row, struct error *err)
 	if (l->answer.count == MESSAGE_ROWS_MAX)
 		return 1;
 	if (may_see(l->actor, r))
-		l->answer.rows[l->answer.count++] =
-			(struct message_organization_row){ r->id, r->legal_name, r->country,
-							   bytes_of(organization_status(r, l->now_s)),
-							   r->valid_until_s };
+		l->answer.rows[l->answer.count++] = (struct message_organization_row){
+			r->id, r->legal_name, r->country, bytes_of(organization_status(r, l->now_s)), r->valid_until_s
+		};
 	return 0;
 }
 

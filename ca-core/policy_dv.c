@@ -37,12 +37,14 @@ static int is_public_or_waived(const struct ca_case *c, const struct ca_name *na
 	if (!ca_kind_is_server(c->profile->kind) || !ca_name_is_internal(name))
 		return 0;
 	if (!(c->profile->waivers & CA_WAIVER_INTERNAL_NAME))
-		return refuse(ERR_NAME_NOT_ALLOWED, printed, "is not in the public DNS, and the profile is for public names",
+		return refuse(ERR_NAME_NOT_ALLOWED, printed,
+			      "is not in the public DNS, and the profile is for public names",
 			      "names in the public DNS, public addresses", err);
 	if ((zone && !zone->public_) || is_granted(c, name))
 		return 0;
-	return refuse(ERR_NAME_NOT_ALLOWED, printed, "is not in the public DNS: no grant covers it, and no zone with "
-						     "public = false is configured where it could be shown",
+	return refuse(ERR_NAME_NOT_ALLOWED, printed,
+		      "is not in the public DNS: no grant covers it, and no zone with "
+		      "public = false is configured where it could be shown",
 		      "names in the public DNS, or in a private zone", err);
 }
 
@@ -62,7 +64,8 @@ static int can_be_shown(const struct ca_case *c, const struct ca_name *name, str
 {
 	if (order_methods(c->ca, c->profile, printed) || is_granted(c, name))
 		return 0;
-	return refuse(ERR_NAME_NOT_ALLOWED, printed, "is covered by no grant, and the profile has no other way to show it",
+	return refuse(ERR_NAME_NOT_ALLOWED, printed,
+		      "is covered by no grant, and the profile has no other way to show it",
 		      "names below the requester's grants", err);
 }
 
@@ -70,8 +73,7 @@ int ca_policy_dv_request(const struct ca_case *c, struct error *err)
 {
 	char common_name[65];
 	if (ca_request_common_name(c->order->common_name, common_name, err) ||
-	    ca_request_usable(c->profile, c->names, common_name, err) ||
-	    ca_request_kinds(c->profile, c->names, err))
+	    ca_request_usable(c->profile, c->names, common_name, err) || ca_request_kinds(c->profile, c->names, err))
 		return -1;
 	for (size_t i = 0; i < c->names->count; i++) {
 		const struct ca_name *name = &c->names->items[i];

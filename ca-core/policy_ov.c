@@ -89,8 +89,9 @@ int ca_policy_ov_agreed(const struct ca_case *c, struct error *err)
 
 unsigned ca_policy_approvals(const struct ca_profile *profile)
 {
-	static const unsigned least[CA_VALIDATION_COUNT] = { [CA_VALIDATION_ORGANIZATION] = 1,
-							     [CA_VALIDATION_EXTENDED] = 2 };
+	static const unsigned least[CA_VALIDATION_COUNT] = {
+		[CA_VALIDATION_ORGANIZATION] = 1, [CA_VALIDATION_EXTENDED] = 2
+	};
 	return profile->approvals > least[profile->validation] ? profile->approvals : least[profile->validation];
 }
 

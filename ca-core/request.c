@@ -94,8 +94,8 @@ int ca_request_key_form(struct bytes idempotency_key, struct error *err)
 	return err_about(err, "Idempotency-Key", NULL, "1 to 128 visible ASCII characters");
 }
 
-int ca_request_key(struct bytes requester, const struct message_issue *m, const struct ca_names *names,
-		   struct buf *key, uint8_t fingerprint[32], struct error *err)
+int ca_request_key(struct bytes requester, const struct message_issue *m, const struct ca_names *names, struct buf *key,
+		   uint8_t fingerprint[32], struct error *err)
 {
 	auto_buf asked = BUF_INIT;
 	buf_field(&asked, m->profile);

@@ -28,8 +28,8 @@ int ca_request_not_blocked(struct store_snapshot *snap, const uint8_t spki_hash[
 int ca_request_key_form(struct bytes idempotency_key, struct error *err);
 /* The key of STORE_REQUESTS for a request with an idempotency key, appended, and the fingerprint of all that decides about
  * what it gets. */
-int ca_request_key(struct bytes requester, const struct message_issue *m, const struct ca_names *names,
-		   struct buf *key, uint8_t fingerprint[32], struct error *err);
+int ca_request_key(struct bytes requester, const struct message_issue *m, const struct ca_names *names, struct buf *key,
+		   uint8_t fingerprint[32], struct error *err);
 /* Who signs under the profile. ERR_CONFIG; ERR_TOKEN_UNAVAILABLE where it has no certificate here. */
 struct ca_issuer *ca_request_issuer(struct ca *ca, const struct ca_profile *profile, struct error *err);
 

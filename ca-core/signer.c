@@ -188,7 +188,6 @@ static void stop(struct signer *s, bool started)
 	bool ended = signer_lanes_stop(s);
 	ended = signer_tokens_stop(s) && ended;
 	signer_keeper_stop(s);
-	signer_validator_free(s->validator);
 	if (s->front && ended)
 		drain(s);
 	if (started)

@@ -93,7 +93,7 @@ struct list_waiter {
 
 /* The thread that does what orders and deliveries have to do by the clock. */
 struct signer_orders {
-	bool made; /* lock and condition are there */
+	bool made;            /* lock and condition are there */
 	pthread_mutex_t lock; /* guards due and stopping */
 	pthread_cond_t changed;
 	bool due, stopping;
@@ -192,7 +192,7 @@ void signer_keeper_stop(struct signer *s);
 #define SIGNER_ISSUE_ORDER 0xfffe /* a question of our own: the payload is the id of a claimed order */
 /* What a question gets: the answer's type with the payload in out, 0 where it comes later, or -1 with err. */
 typedef int signer_answerer(struct signer *s, const struct question *q, struct buf *out, struct error *err);
-signer_answerer *signer_orders_answerer(uint16_t type); /* NULL: it is not about orders */
+signer_answerer *signer_orders_answerer(uint16_t type);         /* NULL: it is not about orders */
 void signer_orders_issue(struct signer *s, struct question *q); /* owns it */
 void signer_orders_drop(struct signer *s, struct question *q);  /* the order is due again */
 int signer_orders_start(struct signer *s, struct error *err);

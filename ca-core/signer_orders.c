@@ -74,8 +74,7 @@ static int answer_organization_add(struct signer *s, const struct question *q, s
 	if (!m)
 		return err_set(err, ERR_INTERNAL, "no memory for an organization");
 	if (message_organization_read(BYTES(q->payload, q->len), m, err) ||
-	    ca_session_actor(s->sessions, m->session, &actor, err) ||
-	    ca_organization_add(s->ca, &actor, m, out, err))
+	    ca_session_actor(s->sessions, m->session, &actor, err) || ca_organization_add(s->ca, &actor, m, out, err))
 		return FAILED;
 	return MSG_ORGANIZATION;
 }

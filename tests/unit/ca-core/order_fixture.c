@@ -197,20 +197,17 @@ struct ca_actor order_actor(const char *name)
 
 /* ---- asking ---- */
 
-struct message_order_create *order_request(struct order_fixture *o, const char *profile, ...)
+struct message_order_create *order_request_names(struct order_fixture *o, const char *profile, const char *const *names)
 {
-	va_list args;
 	memset(&o->create, 0, sizeof(o->create));
 	o->create.profile = bytes_of(profile);
 	o->create.spki = buf_bytes(&o->spki);
 	o->create.asked_subject = bytes_of("CN=www.zone.test,O=Asked For");
-	va_start(args, profile);
-	for (const char *name; (name = va_arg(args, const char *));) {
+	for (; *names; names++) {
 		char *text = o->names[o->create.name_count];
-		(void)snprintf(text, sizeof(o->names[0]), "%s%s", strchr(name, ':') ? "" : "dns:", name);
+		(void)snprintf(text, sizeof(o->names[0]), "%s%s", strchr(*names, ':') ? "" : "dns:", *names);
 		o->create.names[o->create.name_count++] = bytes_of(text);
 	}
-	va_end(args);
 	return &o->create;
 }
 
@@ -321,8 +318,8 @@ void order_statement(struct order_fixture *o, const struct officer *who, bool or
 	CHECK_OK(ca_statement_write(&s, out, &err) == 0, &err);
 }
 
-enum err_code order_send_statement(struct order_fixture *o, const struct officer *who, bool organization, const char *id,
-				   struct bytes text)
+enum err_code order_send_statement(struct order_fixture *o, const struct officer *who, bool organization,
+				   const char *id, struct bytes text)
 {
 	struct error err = ERR_INIT;
 	auto_buf signature = BUF_INIT, out = BUF_INIT;

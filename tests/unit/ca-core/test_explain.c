@@ -23,7 +23,7 @@ static const char *member(const char *from, const char *name, struct buf *out)
 			buf_u8(out, '\n');
 			at += 5;
 		} else if (*at == '\\') {
-			buf_u8(out, (uint8_t)*++at);
+			buf_u8(out, (uint8_t) * ++at);
 		} else {
 			buf_u8(out, (uint8_t)*at);
 		}
@@ -134,7 +134,8 @@ static void the_way_to_the_head_has_no_gap(void)
 	/* The last entry of its own, from which the path goes on. */
 	const char *audit = strstr(whole, "\"audit\":{");
 	REQUIRE(audit != NULL);
-	for (const char *next = audit; (next = strstr(next, "\"hash\":\"")) && next < strstr(whole, "\"head\":{"); next++)
+	for (const char *next = audit; (next = strstr(next, "\"hash\":\"")) && next < strstr(whole, "\"head\":{");
+	     next++)
 		(void)member(next, "hash", &hex);
 	CHECK_OK(text_parse_hex(buf_bytes(&hex), 32, &hash, &err) == 0, &err);
 	size_t steps = 0;

@@ -46,9 +46,14 @@ static void what_no_grant_covers_becomes_an_order(void)
 	struct message_issue m = request(&o, "dv", "www.granted.test");
 	CHECK_INT(ask(&o, &m, &out, &err), MSG_ISSUED);
 	m = request(&o, "dv", "www.zone.test");
+	m.asked_subject = bytes_of("CN=www.zone.test,O=Asked For");
+	m.not_copied_count = 1;
+	m.not_copied[0] = bytes_of("O=Asked For");
 	CHECK_INT(ask(&o, &m, &out, &err), MSG_ORDER);
 	read_order(&o, &out);
 	CHECK_BYTES(o.order.status, bytes_of("pending-validation"));
+	CHECK_BYTES(o.order.asked_subject, m.asked_subject);
+	CHECK_BYTES(o.order.not_copied[0], m.not_copied[0]);
 	CHECK_INT(fixture_audit_count(&o.f, "order.created"), 1);
 	m = request(&o, "asked", "www.granted.test"); /* granted, but people are asked */
 	CHECK_INT(ask(&o, &m, &out, &err), MSG_ORDER);

@@ -176,8 +176,7 @@ static void methods_that_are_not_configured_are_not_offered(void)
 	const struct ca_profile *p = ca_config_profile(o.f.config, "server-dv");
 	REQUIRE(p != NULL);
 	struct bytes name = bytes_of("dns:www.zone.test");
-	CHECK_INT(order_methods(o.f.ca, p, name),
-		  METHOD_DNS_TXT | METHOD_DNS_CNAME | METHOD_HTTP | METHOD_MAIL);
+	CHECK_INT(order_methods(o.f.ca, p, name), METHOD_DNS_TXT | METHOD_DNS_CNAME | METHOD_HTTP | METHOD_MAIL);
 	o.f.config->dns_cname_base[0] = o.f.config->mail.server[0] = '\0';
 	CHECK_INT(order_methods(o.f.ca, p, name), METHOD_DNS_TXT | METHOD_HTTP);
 	CHECK_INT(order_methods(o.f.ca, p, bytes_of("ip:10.1.0.1")), METHOD_HTTP);

@@ -184,7 +184,9 @@ static void who_may_enter_vet_and_see(void)
 	static const struct {
 		const char *name;
 		bool enters, sees;
-	} rows[] = { { "alice", false, true }, { "bob", false, false }, { "aud", false, true }, { "adm", true, false } };
+	} rows[] = {
+		{ "alice", false, true }, { "bob", false, false }, { "aud", false, true }, { "adm", true, false }
+	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		auto_free struct message_organization *m = get(&o, "olga", &shown);
 		const struct ca_actor actor = order_actor(rows[i].name);

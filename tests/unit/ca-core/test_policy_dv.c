@@ -46,7 +46,8 @@ static void names_are_public_or_waived_and_in_a_private_zone(void)
 	auto_order o;
 	order_open(&o);
 	CHECK_INT(requested(&o, "dv", "dns:www.zone.test"), ERR_NONE);
-	CHECK_INT(requested(&o, "dv", "dns:www.elsewhere.test"), ERR_NAME_NOT_ALLOWED); /* waived, but nowhere to look */
+	CHECK_INT(requested(&o, "dv", "dns:www.elsewhere.test"),
+		  ERR_NAME_NOT_ALLOWED); /* waived, but nowhere to look */
 	CHECK_INT(requested(&o, "dv", "dns:www.granted.test"), ERR_NONE);
 	CHECK_INT(requested(&o, "dv", "dns:www.example.com"), ERR_NONE);
 	CHECK_INT(requested(&o, "dv", "ip:10.1.0.1"), ERR_NONE);
