@@ -51,8 +51,10 @@ def a_notice_that_failed_is_sent_again_and_one_refused_for_good_is_kept_as_dead(
     town.act("alice", order, "cancel")
     tries = len(town.hook.taken)
     town.at(5 * 60)
+    again = wait_until(lambda: [headers["X-Chancery-Delivery"] for _, headers, body in town.hook.taken[tries:]
+                                if order.id.encode() in body and b"order.pending-validation" in body], 30, "another try")
+    contains([headers["X-Chancery-Delivery"] for _, headers, _ in town.hook.taken[:tries]], again[0], "its id before")
     town.hook.wait("order.pending-validation", SECRET, order=order.id, seconds=30, offset=town.offset)
-    wait_until(lambda: len(town.hook.taken) > tries, 30, "another try")
     metrics = town.client("admin").get("/metrics").text
     contains(metrics, 'chancery_deliveries{state="dead"} 1', "metrics")
     expect('chancery_deliveries{state="waiting"} 0' not in metrics, "the mail that was put off does not wait")
@@ -81,7 +83,7 @@ def a_record_whose_data_are_too_old_stops_its_orders(town):
     equal(order.status, "pending-approval", "status before")
     town.at(4 * DAY)
     order.wait("pending-validation", seconds=30)
-    contains(order.data["waitsFor"], "398 days", "what it waits for")
+    contains(order.data["waitsFor"], "vetted too long ago", "what it waits for")
     refused(town.decide("oscar", order, sha256=sha), 409, "order-state")
     refused(town.post("alice", "aging.example.org", profile="server-ov", organization="aging"), 403,
             "organization-not-valid")
@@ -98,8 +100,9 @@ def a_certificate_that_ends_soon_is_told_of_once(town):
     town.at(12 * DAY)
     later = town.order("alice", "later.example.org")
     town.hook.wait("order.pending-validation", SECRET, order=later.id, seconds=30, offset=town.offset)
-    equal(len([1 for _, headers, body in town.hook.taken if headers["X-Chancery-Event"] == "certificate.expiring"
-               and serial.encode() in body]), 1, "notices of one threshold")
+    equal(len({headers["X-Chancery-Delivery"] for _, headers, body in town.hook.taken
+               if headers["X-Chancery-Event"] == "certificate.expiring" and serial.encode() in body}), 1,
+          "notices of one threshold")
 
 
 @tests.rule(60)
@@ -112,5 +115,4 @@ def an_order_that_nobody_completes_ends(town):
     copy = town.act("alice", town.open["lapsing"], "copy")
     equal(copy.status, 201, f"copying: {copy}")
     equal(town.get("alice", "certificates?name=lapsing.example.org").json()["certificates"], [], "certificates")
-    town.ca.cli("audit", "verify", town.export(), limit=60)
     town.ca.store_check()

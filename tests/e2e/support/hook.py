@@ -39,10 +39,10 @@ class Hook:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def wait(self, event, secret, seconds=15, offset=0, **members):
-        """The JSON of an event with these members; its signature must be right, and fresh by a clock that is so much on."""
+        """The newest JSON of an event with these members; its signature must be right, and fresh by a clock that is so much on."""
 
         def arrived():
-            for _, headers, body in list(self.taken):
+            for _, headers, body in reversed(list(self.taken)):
                 if headers["X-Chancery-Event"] == event:
                     told = json.loads(body)
                     if all(told.get(name) == value for name, value in members.items()):
