@@ -32,10 +32,10 @@ RECORD = {"legalName": "Example GmbH", "registrationNumber": "HRB 1234", "jurisd
 
 
 class Town:
-    """records: of the zone "org". more: text appended to the configuration."""
+    """records: of the zone "org". more: text appended to the configuration. notices: by mail and webhook, codes too."""
 
-    def __init__(self, env, records=(), redirects=None, more="", people=None, start=True):
-        self.env = env
+    def __init__(self, env, records=(), redirects=None, more="", people=None, notices=True):
+        self.env, self.notices = env, notices
         self.dns = Dns(env, {"org": [f"www.example A {HERE}", *records]})
         self.web = Pages(env, redirects=redirects)
         self.mail, self.hook = Mail(env), Hook()
@@ -44,12 +44,10 @@ class Town:
         with open(self.ca.file("webhook-secret"), "wb") as file:
             file.write(SECRET)
         os.chmod(self.ca.file("webhook-secret"), 0o600)
-        if start:
-            self.ca.start()
-            self.folders = {"admin": self.ca.file("admin")}
-            for name, roles in (people or PEOPLE).items():
-                self.folders[name] = self.ca.add_identity(name, *roles)
-            self.clients = {}
+        self.ca.start()
+        self.folders, self.clients = {"admin": self.ca.file("admin")}, {}
+        for name, roles in (people or PEOPLE).items():
+            self.folders[name] = self.ca.add_identity(name, *roles)
 
     def configuration(self):
         return f"""
@@ -62,6 +60,16 @@ zone "example" {{
 	connect-ports = {{ {self.web.port} }}
 	mail = {{ "pki@example.org" }}
 }}
+{self.configuration_of_notices() if self.notices else ""}
+grant "alice" {{
+	identities = {{ "alice" }}
+	profiles = {{ "server-dv" }}
+	suffixes = {{ ".granted.example.org" }}
+}}
+"""
+
+    def configuration_of_notices(self):
+        return f"""
 mail {{
 	server = "smtp://127.0.0.1:{self.mail.port}"
 	from = "ca@example.org"
@@ -70,11 +78,6 @@ notify {{
 	mail = true
 	webhook = "http://127.0.0.1:{self.hook.port}/hook"
 	webhook-secret = "file:webhook-secret"
-}}
-grant "alice" {{
-	identities = {{ "alice" }}
-	profiles = {{ "server-dv" }}
-	suffixes = {{ ".granted.example.org" }}
 }}
 """
 
