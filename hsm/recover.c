@@ -342,6 +342,7 @@ int hsm_token_probe(struct hsm_token *t, struct error *err)
 		return settle(t, err);
 	if (err->code == ERR_PIN_REFUSED)
 		return -1;
+	atomic_store(&t->failed_ms, clock_monotonic_ms());
 	hsm_token_set_state(t, HSM_TOKEN_DOWN, err->message);
 	/* The hardest cure is not for what may pass by itself. */
 	return before == HSM_TOKEN_DOWN && restart(t) == 1 ? 0 : -1;

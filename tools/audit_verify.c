@@ -11,11 +11,9 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "tools/output.h"
 
 #define HEADS_MAX 10000
-
-CLEANUP_POINTER(json, json_t, json_decref)
-#define auto_json CLEANUP(json_cleanup) json_t
 
 static void free_certificates(STACK_OF(X509) * list)
 {
