@@ -198,7 +198,7 @@ int order_show(struct order_work *w, struct buf *out, struct error *err)
 	if (!m)
 		return err_set(err, ERR_INTERNAL, "no memory for an order");
 	order_waits_for(w, &words);
-	*m = (struct message_order){ .id = o->id };
+	m->id = o->id;
 	m->status = bytes_of(record_order_status_name(o->status));
 	m->profile = o->profile;
 	m->requester = o->requester;
