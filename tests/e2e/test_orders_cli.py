@@ -15,7 +15,7 @@ def setup(env):
     return town
 
 
-tests = Tests(setup)
+tests = Tests(setup, san=True)
 
 
 def cli(town, who, *words, **more):

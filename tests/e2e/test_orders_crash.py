@@ -25,7 +25,7 @@ def setup(env):
     return town
 
 
-tests = Tests(setup)
+tests = Tests(setup, san=True)
 
 
 class Worker:

@@ -33,7 +33,7 @@ zone "silent" {{
     return town
 
 
-tests = Tests(setup)
+tests = Tests(setup, san=True)
 
 
 def text_of(path):
