@@ -54,7 +54,8 @@ def waiting(build, town, count, seconds):
     """Orders whose checks have backed off, and what they take of the machine."""
     empty = own_memory(town)
     town.ca.stop()
-    subprocess.run([os.path.join(build, "bench", "fill_orders"), town.ca.file("store"), str(count), str(PACE)], check=True)
+    fill = os.path.join(build, "bench", "fill_orders")
+    subprocess.run([fill, town.ca.file("store"), str(count), str(PACE)], check=True)
     town.clients = {}
     town.ca.start()
     wait_until(lambda: counter(town, "chancery_checks_total") > 0, 30, "the first check")
@@ -105,7 +106,8 @@ def report(figures):
     print("of a core, %             " + "   ".join(f"{role} {part:.2f}" for role, part in w["core_percent"].items())
           + f"   all: {sum(w['core_percent'].values()):.2f} (goal 5)")
     plain, order = sum(g["plain"].values()), sum(g["order"].values())
-    print(f"CPU under a grant, us    plain {plain:.0f}   by an order {order:.0f}   more: {order - plain:.0f} (goal 1000)")
+    print(f"CPU under a grant, us    plain {plain:.0f}   by an order {order:.0f}   "
+          f"more: {order - plain:.0f} (goal 1000)")
 
 
 def main():

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import time
 
 from support import csr, der
@@ -30,13 +29,13 @@ def tbs_of(town, order):
     return town.get("oscar", f"orders/{order.id}/tbs").body
 
 
-def ov(town, name="ov.example.org", who="alice", **more):
+def ov(town, name, who="alice", profile="server-ov", organization="example", **more):
     """An order under organization validation that waits for its officer."""
-    return town.shown(who, name, profile="server-ov", organization="example", **more).wait("pending-approval")
+    return town.shown(who, name, profile=profile, organization=organization, **more).wait("pending-approval")
 
 
-def ev(town, name="ev.example.org", who="alice", **more):
-    return town.shown(who, name, profile="server-ev", organization="example", **more).wait("pending-approval")
+def ev(town, name, **more):
+    return ov(town, name, profile="server-ev", **more)
 
 
 # ---- the stories ----
@@ -90,29 +89,15 @@ def what_is_denied_stays_denied(town):
 
 @tests.rule(60)
 def an_officers_key_may_be_of_any_type_that_is_enrolled(town):
-    for kind, sign in (("p384", ("dgst", "-sha384", "-sign")), ("ed25519", None), ("rsa3072", ("dgst", "-sha256", "-sign"))):
+    for kind, digest in (("p384", "-sha384"), ("ed25519", None), ("rsa3072", "-sha256")):
         name = f"olga-{kind}"
         town.folders[name] = town.env.path(f"id-{name}")
         town.ca.cli("identity", "add", name, "--role", "officer", "--key-type", kind, "--out", town.folders[name])
         order = ov(town, f"{kind}.example.org")
         text = town.statement(f"order {order.id}", order.data["tbsHash"], "approve", name)
-        body = town.signed(name, text) if sign and kind != "p384" else signed_by(town, name, text, sign)
-        answer = town.act(name, order, "approve", body)
+        answer = town.act(name, order, "approve", town.signed(name, text, digest=digest))
         equal(answer.status, 200, f"{kind}: {answer}")
         order.wait("issued")
-
-
-def signed_by(town, who, text, sign):
-    path, key = town.env.path(f"statement-{who}"), os.path.join(town.folders[who], "key.pem")
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
-    if sign:
-        run("openssl", *sign, key, "-out", f"{path}.sig", path)
-    else:
-        run("openssl", "pkeyutl", "-sign", "-rawin", "-inkey", key, "-in", path, "-out", f"{path}.sig")
-    signature = run("openssl", "base64", "-A", "-in", f"{path}.sig").stdout
-    certificate = run("openssl", "x509", "-in", os.path.join(town.folders[who], "cert.pem")).stdout
-    return {"statement": text, "certificate": certificate, "signature": signature}
 
 
 # ---- who may not ----
@@ -144,7 +129,7 @@ def an_api_token_decides_nothing(town):
 @tests.rule(60)
 def who_vetted_the_record_is_only_one_of_the_two_under_extended_validation(town):
     town.vetted("vetter", by="otto", domains=["vetter.example.org"])
-    order = town.shown("alice", "vetter.example.org", profile="server-ev", organization="vetter").wait("pending-approval")
+    order = ev(town, "vetter.example.org", organization="vetter")
     town.approve("otto", order)
     equal(town.approve("oscar", order)["status"] in ("ready", "issuing", "issued"), True, "status after the second")
     order.wait("issued")
@@ -196,7 +181,7 @@ def a_statement_is_about_this_order_these_bytes_and_this_authority(town):
             (town.statement(right, sha, "approve", "otto"), "somebody else"),
             (town.statement(right, sha, "approve", "oscar", when=time.time() - 400), "five minutes"),
             (town.statement(right, sha, "approve", "oscar", when=time.time() + 400), "five minutes"),
-            (town.statement(right, sha, "approve", "oscar").replace(town.root_hash(), "ab" * 32), "another certificate"),
+            (town.statement(right, sha, "approve", "oscar").replace(town.root_hash(), "ab" * 32), "authority"),
             (town.statement(right, sha, "vet", "oscar"), ""),
             (town.statement(right, sha, "approve", "oscar", reason="two\nlines"), ""),
             (town.statement(right, sha, "approve", "oscar", reason=""), ""),
@@ -221,7 +206,7 @@ def a_statement_is_about_this_order_these_bytes_and_this_authority(town):
 @tests.rule(60)
 def an_approval_of_older_bytes_is_none(town):
     town.vetted("moving", by="otto", domains=["moving.example.org"])
-    order = town.shown("alice", "moving.example.org", profile="server-ov", organization="moving").wait("pending-approval")
+    order = ov(town, "moving.example.org", organization="moving")
     old, serial = order.data["tbsHash"], tbs_of(town, order)
     town.enter("moving", version=1, domains=["moving.example.org"], locality="Hamburg")
     order.wait("pending-validation")
@@ -238,7 +223,7 @@ def an_approval_of_older_bytes_is_none(town):
 @tests.rule(60)
 def a_record_that_changes_after_an_approval_voids_it(town):
     town.vetted("fickle", by="otto", domains=["fickle.example.org"])
-    order = town.shown("alice", "fickle.example.org", profile="server-ev", organization="fickle").wait("pending-approval")
+    order = ev(town, "fickle.example.org", organization="fickle")
     town.approve("oscar", order)
     town.enter("fickle", version=1, domains=["fickle.example.org"], legalName="Other GmbH")
     order.wait("pending-validation")
@@ -268,7 +253,7 @@ def only_a_vetted_record_in_good_standing_is_used_by_its_agents_for_its_domains(
             ("example", "www.example.org", "bob", "organization-not-valid", "act for"),
             ("example", "www.example.com", "alice", "name-not-allowed", "domain")):
         refused(town.post(who, name, profile="server-ov", organization=organization), 403, code, says=says)
-    refused(town.post("alice", "www.example.org", profile="server-ov"), 403, "organization-not-valid", says="organization")
+    refused(town.post("alice", "www.example.org", profile="server-ov"), 403, "organization-not-valid", says="names none")
     town.enter("poor", standing="not-good")
     refused(town.decide_record("otto", "poor", "vet"), 403, "organization-not-valid", says="standing")
     for who in ("alice", "audrey"):
@@ -287,8 +272,7 @@ def decide_with(town, who):
 @tests.rule(60)
 def a_suspended_record_stops_its_orders(town):
     town.vetted("suspended", by="otto", domains=["suspended.example.org"])
-    order = town.shown("alice", "suspended.example.org", profile="server-ov",
-                       organization="suspended").wait("pending-approval")
+    order = ov(town, "suspended.example.org", organization="suspended")
     sha = order.data["tbsHash"]
     equal(town.decide_record("oscar", "suspended", "suspend", reason="insolvent").status, 200, "suspending")
     order.wait("pending-validation")
@@ -304,7 +288,8 @@ def a_suspended_record_stops_its_orders(town):
 def extended_validation_takes_no_wildcard_no_address_and_no_grant(town):
     for name in ("*.example.org", "www.example.internal"):
         answer = town.post("alice", name, profile="server-ev", organization="example")
-        expect(answer.status in (400, 403) and answer.json()["code"] in ("bad-name", "name-not-allowed"), f"{name}: {answer}")
+        expect(answer.status in (400, 403), f"{name}: {answer}")
+        contains(("bad-name", "name-not-allowed"), answer.json()["code"], f"{name}: {answer}")
     order = town.order("alice", "a.granted.example.org", profile="server-ev", organization="example")
     equal(order.status, "pending-validation", "status under a grant")
     expect(all(method["type"] != "grant" for method in order.name("a.granted.example.org")["methods"]), "a grant")

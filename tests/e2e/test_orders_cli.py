@@ -10,7 +10,6 @@ from support.tokens import PIN, SO_PIN, SOFTHSM
 
 def setup(env):
     town = Town(env)
-    # A mail's From in a file, a code in a file: what people have at hand.
     town.desk = env.folder("desk")
     return town
 
@@ -86,7 +85,8 @@ def values_of_another_key_are_found_out(town):
 
 @tests.rule(60)
 def a_code_from_a_mail_is_confirmed_without_being_an_argument(town):
-    order = asked(town, "alice", "submit", request(town, "mailed", "mailed.example.org"), "--profile", "server-dv")["order"]
+    csr = request(town, "mailed", "mailed.example.org")
+    order = asked(town, "alice", "submit", csr, "--profile", "server-dv")["order"]
     with open(os.path.join(town.desk, "code"), "w", encoding="ascii") as file:
         file.write(town.mail.code("admin@mailed.example.org", order["id"]) + "\n")
     os.chmod(os.path.join(town.desk, "code"), 0o600)

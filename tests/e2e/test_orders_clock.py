@@ -52,12 +52,16 @@ def a_notice_that_failed_is_sent_again_and_one_refused_for_good_is_kept_as_dead(
     town.act("alice", order, "cancel")
     tries = len(town.hook.taken)
     town.at(5 * 60)
-    again = wait_until(lambda: [headers["X-Chancery-Delivery"] for _, headers, body in town.hook.taken[tries:]
-                                if order.id.encode() in body and b"order.pending-validation" in body], 30, "another try")
+
+    def taken_again():
+        return [headers["X-Chancery-Delivery"] for _, headers, body in town.hook.taken[tries:]
+                if order.id.encode() in body and b"order.pending-validation" in body]
+
+    again = wait_until(taken_again, 30, "another try")
     contains([headers["X-Chancery-Delivery"] for _, headers, _ in town.hook.taken[:tries]], again[0], "its id before")
     town.hook.wait("order.pending-validation", SECRET, order=order.id, seconds=30, offset=town.offset)
-    wait_until(lambda: re.search(r'chancery_deliveries\{state="dead"\} [1-9]', town.client("admin").get("/metrics").text),
-               20, "metrics")
+    wait_until(lambda: re.search(r'chancery_deliveries\{state="dead"\} [1-9]',
+                                 town.client("admin").get("/metrics").text), 20, "metrics")
     contains(town.client("admin").get("/readyz").text, "could not be delivered", "warnings")
 
 

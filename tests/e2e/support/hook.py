@@ -39,7 +39,8 @@ class Hook:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def wait(self, event, secret, seconds=15, offset=0, **members):
-        """The newest JSON of an event with these members; its signature must be right, and fresh by a clock that is so much on."""
+        """The newest JSON of an event with these members; its signature must be right, and fresh by the server's
+        clock, which is so much ahead."""
 
         def arrived():
             for _, headers, body in reversed(list(self.taken)):

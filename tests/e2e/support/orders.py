@@ -160,13 +160,15 @@ notify {{
         return (f"chancery-statement-v1\nca: {self.root_hash()}\nsubject: {subject}\nsha256: {sha256}\n"
                 f"decision: {decision}\nby: {by}\nreason: {reason}\ntime: {stamp}\n")
 
-    def signed(self, who, text, certificate_of=None):
-        """The body of a decision: text, signed by the key of who."""
-        path = self.env.path(f"statement-{who}")
+    def signed(self, who, text, certificate_of=None, digest="-sha256"):
+        """The body of a decision: text, signed by the key of who; digest None: by Ed25519."""
+        path, key = self.env.path(f"statement-{who}"), os.path.join(self.folders[who], "key.pem")
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
-        run("openssl", "dgst", "-sha256", "-sign", os.path.join(self.folders[who], "key.pem"), "-out", f"{path}.sig",
-            path)
+        if digest:
+            run("openssl", "dgst", digest, "-sign", key, "-out", f"{path}.sig", path)
+        else:
+            run("openssl", "pkeyutl", "-sign", "-rawin", "-inkey", key, "-in", path, "-out", f"{path}.sig")
         with open(f"{path}.sig", "rb") as file:
             signature = base64.b64encode(file.read()).decode()
         with open(os.path.join(self.folders[certificate_of or who], "cert.pem"), encoding="ascii") as file:
