@@ -30,6 +30,7 @@ void audit_log_free(struct audit_log *log)
 	buf_free(&log->roots);
 	free_certificates(log->trusted);
 	free_certificates(log->known);
+	audit_decisions_free(log->decisions);
 	*log = (struct audit_log){ .count = 0 };
 }
 
@@ -94,7 +95,9 @@ static int look_into(struct audit_log *log, const json_t *entry, struct error *e
 	auto_json *value = json_loadb(json_string_value(entry), json_string_length(entry), 0, NULL);
 	const char *event = json_string_value(json_object_get(value, "event"));
 	keep_time(log, value);
-	return event && strcmp(event, "audit.segment") == 0 ? keep_gap(log, value, err) : 0;
+	if (event && strcmp(event, "audit.segment") == 0)
+		return keep_gap(log, value, err);
+	return audit_decisions_entry(log->decisions, log->count, value, err);
 }
 
 static int add_entry(struct audit_log *log, const json_t *line, struct error *err)
@@ -165,8 +168,10 @@ int audit_log_read(const char *path, struct audit_log *log, struct error *err)
 		return err_errno(err, file_exists(path) ? ERR_IO : ERR_NOT_FOUND, "cannot open %s", path);
 	log->trusted = sk_X509_new_null();
 	log->known = sk_X509_new_null();
-	if (!log->trusted || !log->known)
-		return err_set(err, ERR_INTERNAL, "no memory");
+	if (!log->decisions)
+		log->decisions = audit_decisions_new(err);
+	if (!log->trusted || !log->known || !log->decisions)
+		return err_set(err, ERR_INTERNAL, "no memory for the log");
 	auto_free char *line = NULL;
 	size_t room = 0;
 	ssize_t length;
@@ -203,6 +208,49 @@ int audit_log_trust(struct audit_log *log, struct bytes pem, struct error *err)
 	return read_certificates(pem, log->trusted) > 0 ? 0
 							: err_set(err, ERR_BAD_REQUEST, "no root certificate to trust");
 }
+
+/* ---- decisions ---- */
+
+int audit_log_want(struct audit_log *log, const char *file, struct bytes content, struct error *err)
+{
+	auto_buf der = BUF_INIT;
+	char label[64];
+	if (!log->decisions)
+		log->decisions = audit_decisions_new(err);
+	if (!log->decisions)
+		return -1;
+	if (content.len && content.data[0] == 0x30)
+		return audit_decisions_want(log->decisions, file, content, err);
+	if (text_next_pem(&content, label, &der, err) != 1 || strcmp(label, "CERTIFICATE") != 0)
+		return err_set(err, ERR_BAD_REQUEST, "%s holds no certificate", file);
+	return audit_decisions_want(log->decisions, file, buf_bytes(&der), err);
+}
+
+static bool is_trusted(void *arg, const uint8_t ca[32])
+{
+	const struct audit_log *log = arg;
+	for (int i = 0; i < sk_X509_num(log->trusted); i++) {
+		unsigned char *der = NULL, hash[32];
+		int length = i2d_X509(sk_X509_value(log->trusted, i), &der);
+		if (length <= 0)
+			continue;
+		sha256(der, (size_t)length, hash);
+		OPENSSL_free(der);
+		if (memcmp(hash, ca, sizeof(hash)) == 0)
+			return true;
+	}
+	return false;
+}
+
+int audit_log_check_decisions(const struct audit_log *log, struct error *err)
+{
+	return audit_decisions_check_roots(log->decisions, is_trusted, (void *)(uintptr_t)log, err) ||
+			       audit_decisions_check_wanted(log->decisions, err)
+		       ? -1
+		       : 0;
+}
+
+/* ---- who signed ---- */
 
 /* The chain from certificate to a trusted root at that time; the root, or NULL. */
 static X509 *root_of(const struct audit_log *log, X509 *certificate, STACK_OF(X509) * others, int64_t time_s,

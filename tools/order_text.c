@@ -57,7 +57,7 @@ static void add_method(const json_t *method, struct buf *out)
 		line(out, "      ", "name", text_of(method, "name"));
 		line(out, "      ", "target", text_of(method, "target"));
 	} else if (strcmp(type, "http") == 0) {
-		buf_add_text(out, "    a file on the web server, by plain HTTP on port 80, that holds this alone:\n");
+		buf_add_text(out, "    a file on the web server, by plain HTTP, that holds this alone:\n");
 		line(out, "      ", "URL", text_of(method, "url"));
 		line(out, "      ", "content", text_of(method, "body"));
 	} else if (strcmp(type, "mail") == 0) {

@@ -119,7 +119,7 @@ static bool is_own_name(const struct own_request *own, const char *printed)
 struct expected {
 	char value[CA_CHALLENGE_VALUE_SIZE];
 	char txt_name[CA_CHALLENGE_NAME_SIZE], cname_name[CA_CHALLENGE_NAME_SIZE];
-	char url[CA_CHALLENGE_NAME_SIZE + 64];
+	struct bytes name;
 };
 
 static bool is_text(const json_t *method, const char *member, const char *expected)
@@ -135,6 +135,22 @@ static bool is_target(const json_t *method, const struct expected *e)
 	return strncmp(target, e->value, length) == 0 && target[length] == '.' && target[length + 1] != '\0';
 }
 
+/* The port is the configuration's, too: of the name's zone. Which server is asked there changes nothing in what the
+ * value commits to. */
+static bool is_url(const json_t *method, const struct expected *e)
+{
+	const char *url = text_of(method, "url"), *path = strstr(url, "/.well-known/"), *digits = path;
+	char expected[CA_CHALLENGE_NAME_SIZE + 64];
+	while (digits && digits > url && digits[-1] >= '0' && digits[-1] <= '9')
+		digits--;
+	bool has_port = path && digits > url && digits < path && digits[-1] == ':';
+	unsigned long port = has_port ? strtoul(digits, NULL, 10) : 80;
+	if (port > UINT16_MAX)
+		return false;
+	ca_challenge_http_url(e->name, e->value, (uint16_t)port, expected);
+	return strcmp(url, expected) == 0;
+}
+
 /* 1: as it must be. 0: not. -1: of a kind that is not known here. */
 static int method_is_right(const json_t *method, const struct expected *e)
 {
@@ -144,7 +160,7 @@ static int method_is_right(const json_t *method, const struct expected *e)
 	if (strcmp(type, "dns-cname") == 0)
 		return is_text(method, "name", e->cname_name) && is_target(method, e);
 	if (strcmp(type, "http") == 0)
-		return is_text(method, "url", e->url) && is_text(method, "body", e->value);
+		return is_url(method, e) && is_text(method, "body", e->value);
 	return strcmp(type, "mail") == 0 || strcmp(type, "grant") == 0 ? 1 : -1;
 }
 
@@ -179,7 +195,7 @@ static int check_authorization(const struct own_request *own, const uint8_t nonc
 	ca_challenge_value(nonce, own->spki_hash, printed, bytes_of(requester), e.value);
 	ca_challenge_txt_name(printed, e.txt_name);
 	ca_challenge_cname_name(printed, e.value, e.cname_name);
-	ca_challenge_http_url(printed, e.value, e.url);
+	e.name = printed;
 	return check_methods(authorization, &e, err);
 }
 
