@@ -189,8 +189,9 @@ static void look_up_again(struct order_work *w)
 static int advance_validation(struct order_work *w, struct error *err)
 {
 	struct error why = ERR_INIT;
-	(void)order_lapse_names(w);
-	if (order_use_known(w, err))
+	if (w->profile)
+		(void)order_lapse_names(w);
+	if (w->profile && order_use_known(w, err))
 		return -1;
 	look_up_again(w);
 	if (order_policy(w, &why) == 0 && all_shown(w) && go_on(w, &why) == 0)
@@ -396,9 +397,9 @@ static void sooner(int64_t *due_ms, int64_t at_ms)
 static void names_due(const struct order_work *w, int64_t *due_ms)
 {
 	const struct record_order *o = w->order;
-	for (size_t i = 0; i < o->name_count; i++) {
+	for (size_t i = 0; w->profile && i < o->name_count; i++) {
 		const struct record_order_name *n = &o->names[i];
-		bool settled = w->profile && order_name_is_settled(w->ca, w->profile, n, order_now_s(w));
+		bool settled = order_name_is_settled(w->ca, w->profile, n, order_now_s(w));
 		sooner(due_ms, settled ? n->expires_s * 1000 : n->next_check_ms);
 	}
 }

@@ -21,6 +21,8 @@ void signer_answer(struct signer *s, uint64_t id, uint16_t type, const struct bu
 		signer_answer_error(s, id, &err);
 	} else if (channel_send(s->front, type, id, buf_bytes(payload), &err) && err.code != ERR_UNREACHABLE) {
 		log_err(LOG_LEVEL_WARN, "answer lost", &err);
+		if (err.code == ERR_TOO_LARGE)
+			signer_answer_error(s, id, &err);
 	}
 }
 

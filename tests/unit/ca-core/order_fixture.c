@@ -39,6 +39,11 @@ static const char configuration[] =
 	"profile \"ev\" {\n  kind = \"server\"\n  issuer = \"issuing-1\"\n  waivers = { \"internal-names\" }\n"
 	"  validation = \"extended\"\n  methods = { \"dns-txt\", \"http\" }\n  caa = \"off\"\n"
 	"  wildcards = false\n  addresses = false\n  approvals = 2\n}\n"
+	"profile \"many\" {\n  kind = \"server\"\n  issuer = \"issuing-1\"\n"
+	"  waivers = { \"internal-names\" }\n  caa = \"off\"\n  names-max = 1000\n}\n"
+	"profile \"badge\" {\n  kind = \"client\"\n  issuer = \"issuing-1\"\n  approvals = 1\n}\n"
+	"grant \"badges\" {\n  identities = { \"alice\" }\n  profiles = { \"badge\" }\n"
+	"  common-names = { \"alice*\" }\n}\n"
 	"grant \"orders\" {\n  identities = { \"alice\" }\n  profiles = { \"dv\", \"asked\", \"ov\" }\n"
 	"  suffixes = { \"granted.test\", \".granted.test\" }\n}\n";
 
@@ -167,8 +172,23 @@ static void free_officer(struct officer *officer)
 	buf_free(&officer->certificate);
 }
 
+static void print_finding(void *arg, const char *line)
+{
+	(void)arg;
+	(void)fprintf(stderr, "     store: %s\n", line);
+}
+
+/* Whatever a test did: nothing dangles, every serial is accounted for. */
+static void check_store(struct order_fixture *o)
+{
+	struct error err = ERR_INIT;
+	if (o->f.store)
+		CHECK_OK(store_check(o->f.store, print_finding, NULL, NULL, &err) == 0, &err);
+}
+
 void order_close(struct order_fixture *o)
 {
+	check_store(o);
 	fixture_close(&o->f);
 	forget_questions(o);
 	free_officer(&o->olga);

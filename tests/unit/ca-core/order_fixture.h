@@ -4,7 +4,8 @@
  *
  * Names: zone.test and below are a private zone, where orders can show names; public.test is none. Profiles:
  * "dv" (CAA off), "dv-mail", "dv-caa" (enforce), "dv-report", "dv-parent" (parent domains), "ov", "ev", "asked" (one
- * officer under DV), "asked-caa", "short-memory" (what is shown counts a day). Identities: alice and bob (requesters), olga and oskar (officers), aud (auditor), adm (admin).
+ * officer under DV), "asked-caa", "short-memory" (what is shown counts a day), "badge" (clients, one
+ * officer; alice may have "alice*"). Identities: alice and bob (requesters), olga and oskar (officers), aud (auditor), adm (admin).
  */
 #ifndef CHANCERY_TESTS_CA_ORDER_FIXTURE_H
 #define CHANCERY_TESTS_CA_ORDER_FIXTURE_H

@@ -2,6 +2,7 @@
 #include "tests/unit/ca-core/order_fixture.h"
 
 #include <openssl/x509.h>
+#include <pthread.h>
 #include <stdio.h>
 
 #include "ca-core/identity.h"
@@ -133,6 +134,49 @@ static void one_officer_who_denies_ends_it(void)
 	check_status(&o, "denied");
 	order_reopen(&o);
 	CHECK_INT(unfinished(&o), 0);
+}
+
+/* ---- two at once ---- */
+
+struct approver {
+	pthread_t thread;
+	struct order_fixture *o;
+	const struct officer *who;
+	char id[65];
+	struct buf text;
+	enum err_code code;
+};
+
+static void *approve(void *arg)
+{
+	struct approver *a = arg;
+	a->code = order_send_statement(a->o, a->who, false, a->id, buf_bytes(&a->text));
+	return NULL;
+}
+
+static void two_officers_at_once_both_count(void)
+{
+	auto_order o;
+	order_open(&o);
+	order_organization(&o, &o.olga);
+	pending(&o, "ev");
+	struct approver both[2] = { { .o = &o, .who = &o.olga }, { .o = &o, .who = &o.oskar } };
+	for (size_t i = 0; i < 2; i++) {
+		(void)id_of(&o, both[i].id);
+		order_statement(&o, both[i].who, false, both[i].id, o.order.tbs_hash, "approve", "at once",
+				o.f.now_ms / 1000, &both[i].text);
+	}
+	for (size_t i = 0; i < 2; i++)
+		REQUIRE(pthread_create(&both[i].thread, NULL, approve, &both[i]) == 0);
+	for (size_t i = 0; i < 2; i++) {
+		(void)pthread_join(both[i].thread, NULL);
+		CHECK_INT(both[i].code, ERR_NONE);
+		buf_free(&both[i].text);
+	}
+	order_run(&o);
+	order_look(&o);
+	check_status(&o, "issued");
+	CHECK_INT(o.order.approval_count, 2);
 }
 
 /* ---- who may not ---- */
@@ -410,6 +454,7 @@ SUITE(order_approve)
 	TEST(under_organization_validation_one_officer_approves_the_very_bytes);
 	TEST(under_extended_validation_two_officers_approve);
 	TEST(one_officer_who_denies_ends_it);
+	TEST(two_officers_at_once_both_count);
 	TEST(no_officer_decides_twice);
 	TEST(who_asks_does_not_approve);
 	TEST(auditors_admins_requesters_and_tokens_decide_nothing);
