@@ -173,6 +173,19 @@ static int go_on(struct order_work *w, struct error *err)
 	return 0;
 }
 
+/* What was looked up of CAA counts for hours, what was shown for months: the first is looked up again by itself. */
+static void look_up_again(struct order_work *w)
+{
+	for (size_t i = 0; w->profile && i < w->order->name_count; i++) {
+		struct record_order_name *n = &w->order->names[i];
+		if (n->next_check_ms || !order_name_is_shown(n, order_now_s(w)) ||
+		    order_name_is_settled(w->ca, w->profile, n, order_now_s(w)))
+			continue;
+		n->next_check_ms = w->now_ms;
+		w->changed = true;
+	}
+}
+
 static int advance_validation(struct order_work *w, struct error *err)
 {
 	struct error why = ERR_INIT;
@@ -180,6 +193,7 @@ static int advance_validation(struct order_work *w, struct error *err)
 		(void)order_lapse_names(w);
 	if (w->profile && order_use_known(w, err))
 		return -1;
+	look_up_again(w);
 	if (order_policy(w, &why) == 0 && all_shown(w) && go_on(w, &why) == 0)
 		return 0;
 	if (why.code == ERR_NONE)

@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "base/ossl.h"
+#include "tools/audit_decisions.h"
 
 #define AUDIT_LINE_MAX ((size_t)1 << 20)
 
@@ -36,16 +37,25 @@ struct audit_log {
 	size_t head_count;
 	struct audit_gap *gaps; /* in their order; owned */
 	size_t gap_count;
-	struct buf roots; /* PEM, as the export has them */
+	struct buf roots;                  /* PEM, as the export has them */
+	struct audit_decisions *decisions; /* owned */
 };
 void audit_log_free(struct audit_log *log);
 
-/* Reads an export and checks the chain: numbers without gaps from 1, each hash. ERR_INTEGRITY at the first
- * thing that is wrong, saying what it is; ERR_NOT_FOUND, ERR_IO. */
+/* Names a certificate, PEM or DER, that was met elsewhere; before the log is read. Which file it is from is borrowed.
+ * ERR_BAD_REQUEST. */
+int audit_log_want(struct audit_log *log, const char *file, struct bytes content, struct error *err);
+
+/* Reads an export and checks the chain: numbers without gaps from 1, each hash; and each decision that people made
+ * (tools/audit_decisions.h). ERR_INTEGRITY at the first thing that is wrong, saying what it is; ERR_NOT_FOUND, ERR_IO. */
 int audit_log_read(const char *path, struct audit_log *log, struct error *err);
 
 /* Adds the PEM certificates of text to those that are trusted. ERR_BAD_REQUEST where there is none. */
 int audit_log_trust(struct audit_log *log, struct bytes pem, struct error *err);
+
+/* The decisions are for a CA that is trusted, and the certificates from elsewhere were issued as they had to be.
+ * ERR_INTEGRITY. */
+int audit_log_check_decisions(const struct audit_log *log, struct error *err);
 
 /* A signed head (the JSON of /audit/head): its signature by an audit certificate of a trusted root, and that
  * the log has this hash at this place, or that it lies in a gap which the log names. ERR_INTEGRITY. */

@@ -175,6 +175,8 @@ static struct curl_slist *headers_for(const struct client *client, const struct 
 		auto_buf line = BUF_INIT;
 		buf_printf(&line, "Content-Type: %s", request->type);
 		headers = curl_slist_append(headers, buf_text(&line));
+	} else {
+		headers = curl_slist_append(headers, "Content-Type:"); /* libcurl would name one of its own */
 	}
 	if (request->header)
 		headers = curl_slist_append(headers, request->header);
@@ -282,16 +284,35 @@ int client_get(struct client *client, const char *path, struct buf *out, struct 
 	return out->failed ? err_set(err, ERR_INTERNAL, "no memory for the answer") : 0;
 }
 
-json_t *client_get_json(struct client *client, const char *path, struct error *err)
+json_t *reply_json(const struct reply *reply, struct error *err)
 {
-	auto_buf body = BUF_INIT;
-	if (client_get(client, path, &body, err))
-		return NULL;
 	json_error_t why;
-	json_t *value = json_loadb((const char *)body.data, body.len, JSON_REJECT_DUPLICATES, &why);
+	json_t *value = json_loadb((const char *)reply->body.data, reply->body.len, JSON_REJECT_DUPLICATES, &why);
 	if (!value)
 		(void)err_set(err, ERR_INTEGRITY, "the server's answer is not JSON: %s", why.text);
 	return value;
+}
+
+json_t *client_get_json(struct client *client, const char *path, struct error *err)
+{
+	auto_reply reply = REPLY_INIT;
+	const struct request request = { .method = "GET", .path = path };
+	return client_call(client, &request, &reply, err) ? NULL : reply_json(&reply, err);
+}
+
+json_t *client_post_json(struct client *client, const char *path, json_t *body, struct error *err)
+{
+	auto_reply reply = REPLY_INIT;
+	auto_free char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	json_decref(body);
+	if (body && !text) {
+		(void)err_set(err, ERR_INTERNAL, "what is to be sent cannot be written as JSON");
+		return NULL;
+	}
+	const struct request request = {
+		.method = "POST", .path = path, .type = text ? "application/json" : NULL, .body = bytes_of(text)
+	};
+	return client_call(client, &request, &reply, err) ? NULL : reply_json(&reply, err);
 }
 
 void url_add_escaped(struct buf *out, const char *text)

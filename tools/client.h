@@ -47,6 +47,10 @@ int client_call(struct client *client, const struct request *request, struct rep
 
 /* GET, and the body as JSON (the caller's reference), or NULL. */
 json_t *client_get_json(struct client *client, const char *path, struct error *err);
+/* POST of a body (taken over; NULL: none), and the answer as JSON (the caller's reference), or NULL. */
+json_t *client_post_json(struct client *client, const char *path, json_t *body, struct error *err);
+/* The body of an answer as JSON, which may not name a member twice. ERR_INTEGRITY. */
+json_t *reply_json(const struct reply *reply, struct error *err);
 /* GET, and the body as it is, appended. */
 int client_get(struct client *client, const char *path, struct buf *out, struct error *err);
 

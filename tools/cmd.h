@@ -12,7 +12,7 @@
 #include "tools/state.h"
 
 extern const struct command cmd_init, cmd_issue, cmd_submit, cmd_renew, cmd_cert, cmd_identity, cmd_apitoken, cmd_crl,
-	cmd_audit, cmd_store, cmd_config, cmd_token;
+	cmd_audit, cmd_store, cmd_config, cmd_token, cmd_order, cmd_org, cmd_explain;
 
 /* Text of the JSON member, or "" where there is none. Borrowed from the object. */
 const char *member_text(const json_t *object, const char *name);
@@ -31,9 +31,10 @@ int wanted_names_sort(const struct option_list *list, bool client, struct wanted
 /* Whether the profile is for clients: asked of the local configuration, else by its name. */
 bool profile_is_client(const struct common_options *common, const char *profile);
 
-/* Posts a request (DER or PEM) and gets the chain as PEM, leaf first. days 0: the profile's own. */
+/* Posts a request (DER or PEM) and gets the chain as PEM, leaf first; or, where something has to be shown or approved
+ * first, the order that it became (the caller's reference; else *order is NULL). days 0: the profile's own. */
 int post_request(struct client *client, const char *profile, unsigned days, struct bytes csr, struct buf *chain,
-		 struct error *err);
+		 json_t **order, struct error *err);
 
 /* A folder named after the first name: "./www.example.test", "./_wildcard.example.test". Allocated. */
 char *folder_for_name(const char *name, struct error *err);

@@ -101,7 +101,9 @@ struct verdict {
 	struct audit_log log;
 	const char *trust;                     /* where the trusted roots are from */
 	struct audit_attested inside, outside; /* newest head of the export, and newest witness from elsewhere */
-	json_t *lost;                          /* files from elsewhere that lie in a gap: {"file", "time", ...} */
+	struct audit_decided decided;
+	size_t certificates; /* from elsewhere */
+	json_t *lost;        /* files from elsewhere that lie in a gap: {"file", "time", ...} */
 };
 
 static void verdict_free(struct verdict *v)
@@ -160,12 +162,28 @@ static int check_files(struct verdict *v, const struct option_list *files, bool 
 	return 0;
 }
 
+static int want(struct verdict *v, const struct option_list *files, struct error *err)
+{
+	for (size_t i = 0; i < files->count; i++) {
+		auto_buf content = BUF_INIT;
+		if (file_read(files->items[i], FILE_MAX, &content, err) ||
+		    audit_log_want(&v->log, files->items[i], buf_bytes(&content), err)) {
+			(void)err_about(err, "file", files->items[i], NULL);
+			return -1;
+		}
+	}
+	return 0;
+}
+
 static int check_all(struct invocation *in, struct verdict *v, const struct option_list *heads,
-		     const struct option_list *crls)
+		     const struct option_list *crls, const struct option_list *certificates)
 {
 	struct error *err = &in->error;
-	if (audit_log_read(in->operands[0], &v->log, err) || trust(in, v))
+	if (want(v, certificates, err) || audit_log_read(in->operands[0], &v->log, err) || trust(in, v) ||
+	    audit_log_check_decisions(&v->log, err))
 		return -1;
+	audit_decisions_count(v->log.decisions, &v->decided);
+	v->certificates = certificates->count;
 	for (size_t i = 0; i < v->log.head_count; i++) {
 		struct audit_attested seen;
 		if (audit_log_check_head(&v->log, bytes_of(v->log.heads[i]), &seen, err))
@@ -192,13 +210,45 @@ static json_t *gaps_json(const struct audit_log *log)
 	return list;
 }
 
+static json_t *decided_json(const struct audit_decided *d)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "approvals", (json_int_t)d->approvals, "denials",
+			 (json_int_t)d->denials, "vettings", (json_int_t)d->vettings, "suspensions",
+			 (json_int_t)d->suspensions, "certificates", (json_int_t)d->certificates, "lateOfficers",
+			 (json_int_t)d->late_officers);
+}
+
 static void say_json(const struct verdict *v)
 {
-	output_json(json_pack("{s:b, s:I, s:s, s:s, s:{s:I, s:s}, s:{s:I, s:s}, s:o, s:O}", "intact", 1, "entries",
+	output_json(json_pack("{s:b, s:I, s:s, s:s, s:{s:I, s:s}, s:{s:I, s:s}, s:o, s:O, s:o}", "intact", 1, "entries",
 			      (json_int_t)v->log.count, "first", v->log.first_time, "last", v->log.last_time,
 			      "attestedByExport", "sequence", (json_int_t)v->inside.sequence, "time", v->inside.time,
 			      "attestedElsewhere", "sequence", (json_int_t)v->outside.sequence, "time", v->outside.time,
-			      "gaps", gaps_json(&v->log), "inGaps", v->lost));
+			      "gaps", gaps_json(&v->log), "inGaps", v->lost, "decisions", decided_json(&v->decided)));
+}
+
+static void say_decided(const struct verdict *v)
+{
+	const struct audit_decided *d = &v->decided;
+	uint64_t all = d->approvals + d->denials + d->vettings + d->suspensions;
+	if (all)
+		(void)printf("Decisions: %" PRIu64
+			     ", each signed by an officer of that time, about what its entry says: "
+			     "%" PRIu64 " approvals, %" PRIu64 " denials, %" PRIu64 " vettings, %" PRIu64
+			     " suspensions.\n",
+			     all, d->approvals, d->denials, d->vettings, d->suspensions);
+	if (d->certificates)
+		(void)printf("Certificates that people approved: %" PRIu64 ", each the very bytes that enough officers "
+			     "signed for.\n",
+			     d->certificates);
+	if (d->late_officers)
+		(void)printf("To be looked at: %" PRIu64 " approvals with a certificate that was enrolled after the order "
+			     "was made; the first is entry %" PRIu64 ".\n",
+			     d->late_officers, d->first_late);
+	if (v->certificates)
+		(void)printf("The log tells of each of the %zu certificates given, and how those that name an "
+			     "organization were approved.\n",
+			     v->certificates);
 }
 
 /* One line for each restore: what is not here. */
@@ -245,6 +295,7 @@ static void say(const struct verdict *v)
 	for (size_t i = 0; i < v->log.gap_count; i++)
 		say_gap(&v->log.gaps[i]);
 	say_lost(v);
+	say_decided(v);
 	if (v->outside.sequence)
 		(void)printf("Attested from elsewhere up to entry %" PRIu64 " (%s).\n", v->outside.sequence,
 			     v->outside.time);
@@ -260,16 +311,17 @@ static void say(const struct verdict *v)
 
 static int run_verify(struct invocation *in)
 {
-	struct option_list heads = { .count = 0 }, crls = { .count = 0 };
+	struct option_list heads = { .count = 0 }, crls = { .count = 0 }, certificates = { .count = 0 };
 	const struct option_spec specs[] = {
 		{ "head", OPTION_LIST, &heads, "FILE", "a signed head kept elsewhere (/audit/head)" },
 		{ "crl", OPTION_LIST, &crls, "FILE", "a revocation list kept elsewhere" },
+		{ "certificate", OPTION_LIST, &certificates, "FILE", "a certificate met elsewhere" },
 		OPTIONS_END,
 	};
 	if (options_read(in, specs, 1, 1))
 		return in->status;
 	CLEANUP(verdict_free) struct verdict v = { .trust = "", .lost = json_array() };
-	if (check_all(in, &v, &heads, &crls))
+	if (check_all(in, &v, &heads, &crls, &certificates))
 		return refuse(in);
 	if (in->common.json)
 		say_json(&v);
@@ -283,7 +335,11 @@ static const struct command commands[] = {
 	  run_export },
 	{ "verify", "EXPORT", "Prove an exported log by files alone; exit status 4 at the first wrong thing",
 	  "Checks every hash, every signed head, and that heads and lists which you kept elsewhere (each list\n"
-	  "carries a hash of the log) belong to this log. Trusts --ca FILE, else STATE/trust/root.pem.\n",
+	  "carries a hash of the log) belong to this log; that each approval, denial, vetting and suspension was "
+	  "signed by\n"
+	  "an officer of that time; that each certificate which people had to approve is the very bytes that enough "
+	  "of\n"
+	  "them signed for, and each --certificate one of them. Trusts --ca FILE, else STATE/trust/root.pem.\n",
 	  NULL, run_verify },
 	{ NULL, NULL, NULL, NULL, NULL, NULL },
 };

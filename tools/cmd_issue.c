@@ -1,16 +1,39 @@
-/* chancery issue, submit, renew: a key made here, a request sent, a certificate written. */
+/* chancery issue, renew: a key made here, a request sent, a certificate written; or the order that it became. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
-#include "base/text.h"
-#include "ca-core/csr.h"
-#include "tools/cmd.h"
+#include "tools/cmd_order.h"
+#include "tools/order_text.h"
 
 static void names_free(struct wanted_names *names)
 {
 	ca_names_free(&names->names);
+}
+
+/* The key stays here, and waits with its request for what becomes of the order. made: NULL for one that is there. */
+static int keep_order(const struct invocation *in, const struct client *client, json_t *order, EVP_PKEY *made,
+		      struct bytes csr, const struct key_folder *folder, struct error *err)
+{
+	const char *name = NULL;
+	auto_own_request own = { .names = CA_NAMES_INIT };
+	auto_buf text = BUF_INIT;
+	if (key_folder_write_request(folder, made, csr, &name, err) || order_requester(client, &own, err) ||
+	    own_request_of_csr(csr, &own, err) || own_request_check(&own, order, err))
+		return -1;
+	if (in->common.json) {
+		output_json(json_pack("{s:O, s:s}", "order", order, "folder", folder->path));
+		return 0;
+	}
+	order_text(order, ORDER_VALUES_OWN, &text);
+	buf_printf(&text, "It is an order now. Its request is %s/request.csr, its key %s/%s. Look again:\n",
+		   folder->path, folder->path, name);
+	buf_add_text(&text, "  chancery order show ");
+	output_add_safe(&text, member_text(order, "id"), false);
+	buf_printf(&text, " --csr %s/request.csr\n", folder->path);
+	output_text(&text, false);
+	return 0;
 }
 
 /* Key, request, certificate, files. key is made here where it is NULL. */
@@ -22,9 +45,14 @@ static int issue_into(struct invocation *in, const char *profile, const char *ke
 	auto_evp_pkey *made = client && !given ? key_generate(key_type, err) : NULL;
 	EVP_PKEY *key = given ? given : made;
 	auto_buf csr = BUF_INIT, chain = BUF_INIT;
+	auto_json *order = NULL;
 	if (!client || !key || key_request(key, names->common_name, &names->names, &csr, err) ||
-	    key_folder_prepare(folder, err) || post_request(client, profile, days, buf_bytes(&csr), &chain, err) ||
-	    key_folder_write(folder, key, buf_bytes(&chain), err))
+	    key_folder_prepare(folder, err) ||
+	    post_request(client, profile, days, buf_bytes(&csr), &chain, &order, err))
+		return refuse(in);
+	if (order)
+		return keep_order(in, client, order, made, buf_bytes(&csr), folder, err) ? refuse(in) : 0;
+	if (key_folder_write(folder, key, buf_bytes(&chain), err))
 		return refuse(in);
 	auto_x509 *certificate = certificate_read(buf_bytes(&chain), err);
 	if (!certificate)
@@ -71,62 +99,12 @@ static int run_issue(struct invocation *in)
 static const char issue_detail[] =
 	"The key is made on this machine and never leaves it. Writes key.pem (0600), cert.pem, chain.pem\n"
 	"and fullchain.pem (for nginx and most servers). In a client profile the first --name is the common\n"
-	"name; every other name is a DNS name, an address, a mail address or a URI.\n";
+	"name; every other name is a DNS name, an address, a mail address or a URI. Where control of a name has to\n"
+	"be shown first, or somebody has to approve, it becomes an order: key.pem and request.csr are kept.\n";
 
 const struct command cmd_issue = {
 	"issue", "", "Make a key and get a certificate for it", issue_detail, NULL, run_issue
 };
-
-/* ---- submit ---- */
-
-static int run_submit(struct invocation *in)
-{
-	const char *profile = NULL, *out = NULL;
-	unsigned days = 0;
-	const struct option_spec specs[] = {
-		{ "profile", OPTION_TEXT, &profile, "P", "server-dv, client, peer, short-lived ..." },
-		{ "days", OPTION_NUMBER, &days, "N", "life in days (the profile's own)" },
-		{ "out", OPTION_TEXT, &out, "FILE", "where to write the chain (standard output)" },
-		OPTIONS_END,
-	};
-	if (options_read(in, specs, 1, 1))
-		return in->status;
-	if (!profile)
-		return refuse_usage(in, "--profile is needed");
-	struct error *err = &in->error;
-	auto_secret_buf csr = BUF_INIT; /* what people send by mistake is a key */
-	auto_buf chain = BUF_INIT;
-	auto_client *client = NULL;
-	if (file_read(in->operands[0], CA_CSR_MAX, &csr, err) || !(client = client_open(&in->common, err)))
-		return refuse(in);
-	if (memmem(csr.data, csr.len, "PRIVATE KEY-----", 16)) {
-		(void)err_set(err, ERR_BAD_CSR,
-			      "%s holds a private key: it was not sent. Send a request (BEGIN CERTIFICATE REQUEST)",
-			      in->operands[0]);
-		return refuse(in);
-	}
-	if (post_request(client, profile, days, buf_bytes(&csr), &chain, err))
-		return refuse(in);
-	auto_x509 *certificate = certificate_read(buf_bytes(&chain), err);
-	auto_buf serial = BUF_INIT;
-	if (!certificate || certificate_serial(certificate, &serial, err) ||
-	    (out && file_replace(out, buf_bytes(&chain), 0644, err)))
-		return refuse(in);
-	if (in->common.json)
-		output_json(json_pack("{s:s, s:s}", "serial", buf_text(&serial), "chain", buf_text(&chain)));
-	else if (out)
-		(void)printf("Certificate %s: %s\n", buf_text(&serial), out);
-	else
-		(void)fputs(buf_text(&chain), stdout);
-	return 0;
-}
-
-const struct command cmd_submit = { "submit",
-				    "CSR",
-				    "Send a certificate signing request, get the chain",
-				    "CSR is a PKCS#10 request, PEM or DER. Its names go through the profile's rules.\n",
-				    NULL,
-				    run_submit };
 
 /* ---- renew ---- */
 

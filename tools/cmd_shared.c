@@ -5,6 +5,8 @@
 #include "base/clock.h"
 #include "tools/cmd.h"
 
+#define ACCEPTED 202
+
 const char *member_text(const json_t *object, const char *name)
 {
 	const char *text = json_string_value(json_object_get(object, name));
@@ -46,7 +48,7 @@ bool profile_is_client(const struct common_options *common, const char *profile)
 }
 
 int post_request(struct client *client, const char *profile, unsigned days, struct bytes csr, struct buf *chain,
-		 struct error *err)
+		 json_t **order, struct error *err)
 {
 	auto_buf path = BUF_INIT;
 	auto_reply reply = REPLY_INIT;
@@ -57,8 +59,13 @@ int post_request(struct client *client, const char *profile, unsigned days, stru
 	const struct request request = {
 		.method = "POST", .path = buf_text(&path), .type = "application/pkcs10", .body = csr
 	};
+	*order = NULL;
 	if (client_call(client, &request, &reply, err))
 		return -1;
+	if (reply.status == ACCEPTED) {
+		*order = reply_json(&reply, err);
+		return *order ? 0 : -1;
+	}
 	buf_add_bytes(chain, buf_bytes(&reply.body));
 	return chain->failed ? err_set(err, ERR_INTERNAL, "no memory for the certificate") : 0;
 }

@@ -127,3 +127,16 @@ int key_folder_write(const struct key_folder *folder, EVP_PKEY *key, struct byte
 		       ? -1
 		       : 0;
 }
+
+int key_folder_write_request(const struct key_folder *folder, EVP_PKEY *key, struct bytes csr, const char **name,
+			     struct error *err)
+{
+	auto_secret_buf pem = BUF_INIT;
+	auto_buf request = BUF_INIT;
+	auto_free char *key_path = file_join(folder->path, "key.pem");
+	*name = key_path && file_exists(key_path) ? "new-key.pem" : "key.pem";
+	text_add_pem(&request, "CERTIFICATE REQUEST", csr);
+	if (key && (key_pem(key, &pem, err) || write_file(folder, *name, "", buf_bytes(&pem), 0600, err)))
+		return -1;
+	return write_file(folder, "request.csr", "", buf_bytes(&request), 0644, err);
+}

@@ -44,6 +44,10 @@ struct key_folder {
 };
 /* Makes the folder (0700) and sees that nothing would be overwritten. ERR_CONFLICT, ERR_IO. */
 int key_folder_prepare(const struct key_folder *folder, struct error *err);
+/* Of a request that became an order: writes request.csr (PEM, of the DER given), and the key (0600; not where it is
+ * NULL) to key.pem, or, where the folder has another one still in use, to new-key.pem. *name says which. */
+int key_folder_write_request(const struct key_folder *folder, EVP_PKEY *key, struct bytes csr, const char **name,
+			     struct error *err);
 /* Writes key.pem (0600; not where key is NULL), cert.pem, chain.pem, fullchain.pem, and the PKCS#12 file (0600)
  * with a random password in a file beside it (0600). chain: PEM, leaf first. */
 int key_folder_write(const struct key_folder *folder, EVP_PKEY *key, struct bytes chain, struct error *err);

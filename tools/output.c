@@ -14,11 +14,27 @@ void output_json(json_t *value)
 	json_decref(value);
 }
 
+/* U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069: what breaks lines, or turns the direction of what follows. */
+static bool has_direction(const char *utf8)
+{
+	const unsigned char *at = (const unsigned char *)utf8;
+	for (; at[0] && at[1] && at[2]; at++) {
+		if (at[0] != 0xe2)
+			continue;
+		if (at[1] == 0x80 && (at[2] == 0x8e || at[2] == 0x8f || (at[2] >= 0xa8 && at[2] <= 0xae)))
+			return true;
+		if (at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9)
+			return true;
+	}
+	return false;
+}
+
 /* Names come from other people: no escape sequence of theirs may reach a terminal. */
 static char *shown(const char *text)
 {
 	char *copy = strdup(text ? text : "");
-	bool utf8 = text_is_utf8(bytes_of(text)) && !text_has_control(bytes_of(text));
+	bool utf8 =
+		text_is_utf8(bytes_of(text)) && !text_has_control(bytes_of(text)) && (!text || !has_direction(text));
 	for (unsigned char *p = (unsigned char *)copy; p && *p && !utf8; p++)
 		if (*p < 0x20 || *p >= 0x7f)
 			*p = '?';
@@ -68,12 +84,42 @@ void table_free(struct table *t)
 	*t = TABLE_INIT(t->columns);
 }
 
-void output_fact(const char *name, const char *value)
+void output_add_safe(struct buf *out, const char *text, bool lines)
+{
+	while (*text) {
+		size_t length = lines ? strcspn(text, "\n") : strlen(text);
+		auto_free char *line = strndup(text, length);
+		auto_free char *safe = line ? shown(line) : NULL;
+		buf_add_text(out, safe ? safe : "");
+		text += length;
+		if (*text) {
+			buf_u8(out, '\n');
+			text++;
+		}
+	}
+}
+
+void output_add_fact(struct buf *out, const char *name, const char *value)
 {
 	if (!value)
 		return;
-	auto_free char *text = shown(value);
-	(void)printf("%s:%*s %s\n", name, (int)(strlen(name) < 14 ? 14 - strlen(name) : 0), "", text ? text : "");
+	buf_printf(out, "%s:%*s ", name, (int)(strlen(name) < 14 ? 14 - strlen(name) : 0), "");
+	output_add_safe(out, value, false);
+	buf_u8(out, '\n');
+}
+
+void output_fact(const char *name, const char *value)
+{
+	auto_buf line = BUF_INIT;
+	output_add_fact(&line, name, value);
+	output_text(&line, false);
+}
+
+void output_text(struct buf *text, bool machines)
+{
+	(void)fputs(buf_text(text), machines ? stderr : stdout);
+	if (text->failed)
+		(void)fputs("chancery: some of it is missing: no memory\n", stderr);
 }
 
 struct progress progress_begin(const char *what)

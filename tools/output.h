@@ -11,6 +11,9 @@
 
 #include "base/bytes.h"
 
+CLEANUP_POINTER(json, json_t, json_decref)
+#define auto_json CLEANUP(json_cleanup) json_t /* auto_json *value = NULL; */
+
 /* Prints the value, indented, with a line end; takes the reference. */
 void output_json(json_t *value);
 
@@ -30,6 +33,13 @@ void table_free(struct table *t);
 
 /* "serial:   01ab" - one fact a line, aligned. NULL values are left out. */
 void output_fact(const char *name, const char *value);
+
+/* The same, onto out: for what goes to the terminal beside an answer for machines. */
+void output_add_fact(struct buf *out, const char *name, const char *value);
+/* The text with what a terminal could take for a command shown as "?"; lines: line breaks stay. */
+void output_add_safe(struct buf *out, const char *text, bool lines);
+/* Prints what was put together: to stdout, or to stderr where stdout is for machines. */
+void output_text(struct buf *text, bool machines);
 
 struct progress {
 	const char *what;

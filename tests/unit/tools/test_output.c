@@ -74,8 +74,27 @@ static void progress_is_for_terminals_alone(void)
 	CHECK_INT(out.len, 0);
 }
 
+static void text_that_would_turn_or_break_the_line_is_shown_as_marks(void)
+{
+	static const char *const texts[][2] = { { "\xc3\x84rzte GmbH", "\xc3\x84rzte GmbH" },
+						{ "a\xe2\x80\xaetset", "a???tset" },
+						{ "a\xe2\x81\xa7z", "a???z" },
+						{ "a\xe2\x80\xa8z", "a???z" },
+						{ "a\xc2\x9bz", "a??z" },
+						{ "a\nz", "a?z" } };
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		auto_buf out = BUF_INIT;
+		output_add_safe(&out, texts[i][0], false);
+		CHECK_TEXT(buf_text(&out), texts[i][1]);
+	}
+	auto_buf lines = BUF_INIT;
+	output_add_safe(&lines, "a\033[2J\nz\n", true);
+	CHECK_TEXT(buf_text(&lines), "a?[2J\nz\n");
+}
+
 SUITE(output)
 {
+	TEST(text_that_would_turn_or_break_the_line_is_shown_as_marks);
 	TEST(aligns_columns_and_lets_no_escape_sequence_through);
 	TEST(progress_shows_after_a_second_and_is_taken_away);
 	TEST(progress_is_for_terminals_alone);

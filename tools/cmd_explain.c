@@ -1,0 +1,2 @@
+#include "tools/cmd.h"
+const struct command cmd_explain = { "explain", "", "x", NULL, NULL, NULL };

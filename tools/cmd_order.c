@@ -1,0 +1,268 @@
+/* chancery order: what was asked for, and how it stands. */
+#include "tools/cmd_order.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/secret.h"
+#include "tools/order_text.h"
+
+#define PAGE 500
+
+void order_path(struct buf *path, const char *id, const char *behind)
+{
+	buf_add_text(path, "/api/v1/orders/");
+	url_add_escaped(path, id);
+	buf_add_text(path, behind);
+	(void)buf_text(path);
+}
+
+int order_requester(const struct client *client, struct own_request *own, struct error *err)
+{
+	const struct credential *credential = client_credential(client);
+	own->requester = credential ? credential_name(credential, err) : NULL;
+	return credential && !own->requester ? -1 : 0;
+}
+
+int order_own_request(const struct client *client, const char *path, struct own_request *own, struct error *err)
+{
+	if (!path)
+		return 0;
+	return order_requester(client, own, err) || own_request_read(path, own, err) ? -1 : 0;
+}
+
+int order_show(const struct invocation *in, json_t *order, const struct own_request *own, struct error *err)
+{
+	auto_buf text = BUF_INIT;
+	if (own && own_request_check(own, order, err))
+		return -1;
+	if (in->common.json) {
+		output_json(json_incref(order));
+		return 0;
+	}
+	order_text(order, own ? ORDER_VALUES_OWN : ORDER_VALUES_UNCHECKED, &text);
+	output_text(&text, false);
+	return 0;
+}
+
+/* ---- list ---- */
+
+struct filter {
+	const char *status;
+	bool mine;
+	unsigned limit;
+};
+
+static json_t *get_page(struct client *client, const struct filter *f, const char *cursor, size_t left,
+			struct error *err)
+{
+	auto_buf path = BUF_INIT;
+	buf_printf(&path, "/api/v1/orders?limit=%zu", left < PAGE ? left : PAGE);
+	url_add_query(&path, "status", f->status);
+	url_add_query(&path, "mine", f->mine ? "true" : NULL);
+	url_add_query(&path, "cursor", cursor);
+	return client_get_json(client, buf_text(&path), err);
+}
+
+/* All pages up to the limit, as one array. */
+static json_t *list_all(struct client *client, const struct filter *f, struct error *err)
+{
+	auto_json *all = json_array();
+	auto_free char *cursor = NULL;
+	struct progress progress = progress_begin("orders");
+	bool failed;
+	do {
+		auto_json *page = get_page(client, f, cursor, f->limit - json_array_size(all), err);
+		failed = !page;
+		(void)json_array_extend(all, json_object_get(page, "orders"));
+		free(cursor);
+		const char *next = member_text(page, "next");
+		cursor = next[0] ? strdup(next) : NULL;
+		progress_step(&progress, json_array_size(all), 0);
+	} while (cursor && json_array_size(all) < f->limit);
+	progress_end(&progress);
+	return failed ? NULL : TAKE(all);
+}
+
+static void add_row(struct table *table, const json_t *row)
+{
+	auto_buf names = BUF_INIT;
+	json_int_t count = json_integer_value(json_object_get(row, "nameCount"));
+	buf_printf(&names, "%s", member_text(row, "name"));
+	if (count > 1)
+		buf_printf(&names, " and %" JSON_INTEGER_FORMAT " more", count - 1);
+	const char *const cells[] = { member_text(row, "id"),      member_text(row, "status"),
+				      member_text(row, "profile"), member_text(row, "requester"),
+				      member_text(row, "expires"), buf_text(&names),
+				      member_text(row, "waitsFor") };
+	table_add(table, cells);
+}
+
+static int run_list(struct invocation *in)
+{
+	struct filter f = { .limit = 100 };
+	const struct option_spec specs[] = {
+		{ "status", OPTION_TEXT, &f.status, "S", "draft, pending-validation, pending-approval, issued ..." },
+		{ "mine", OPTION_FLAG, &f.mine, NULL, "one's own alone" },
+		{ "limit", OPTION_NUMBER, &f.limit, "N", "at most so many (100)" },
+		OPTIONS_END,
+	};
+	if (options_read(in, specs, 0, 0))
+		return in->status;
+	auto_client *client = client_open(&in->common, &in->error);
+	auto_json *all = client ? list_all(client, &f, &in->error) : NULL;
+	if (!all)
+		return refuse(in);
+	if (in->common.json) {
+		output_json(json_pack("{s:O}", "orders", all));
+		return 0;
+	}
+	auto_table table = TABLE_INIT(7);
+	const char *const heading[] = { "ORDER", "STATE", "PROFILE", "REQUESTER", "EXPIRES", "NAMES", "WAITS FOR" };
+	table_add(&table, heading);
+	size_t i;
+	const json_t *row;
+	json_array_foreach(all, i, row)
+	{
+		add_row(&table, row);
+	}
+	table_print(&table);
+	return 0;
+}
+
+/* ---- show, and what a requester does ---- */
+
+static int run_show(struct invocation *in)
+{
+	const char *csr = NULL;
+	const struct option_spec specs[] = {
+		{ "csr", OPTION_TEXT, &csr, "FILE", "your request, or its key: what to put where is computed here" },
+		OPTIONS_END,
+	};
+	if (options_read(in, specs, 1, 1))
+		return in->status;
+	auto_own_request own = { .names = CA_NAMES_INIT };
+	auto_buf path = BUF_INIT;
+	auto_client *client = client_open(&in->common, &in->error);
+	order_path(&path, in->operands[0], "");
+	if (!client || order_own_request(client, csr, &own, &in->error))
+		return refuse(in);
+	auto_json *order = client_get_json(client, buf_text(&path), &in->error);
+	return !order || order_show(in, order, csr ? &own : NULL, &in->error) ? refuse(in) : 0;
+}
+
+/* POST .../act, and the order that is answered. */
+static int run_act(struct invocation *in, const char *act)
+{
+	const char *csr = NULL;
+	const struct option_spec specs[] = {
+		{ "csr", OPTION_TEXT, &csr, "FILE", "your request, or its key: what to put where is computed here" },
+		OPTIONS_END,
+	};
+	if (options_read(in, specs, 1, 1))
+		return in->status;
+	auto_own_request own = { .names = CA_NAMES_INIT };
+	auto_buf path = BUF_INIT;
+	auto_client *client = client_open(&in->common, &in->error);
+	order_path(&path, in->operands[0], act);
+	if (!client || order_own_request(client, csr, &own, &in->error))
+		return refuse(in);
+	auto_json *order = client_post_json(client, buf_text(&path), NULL, &in->error);
+	return !order || order_show(in, order, csr ? &own : NULL, &in->error) ? refuse(in) : 0;
+}
+
+static int run_submit(struct invocation *in)
+{
+	return run_act(in, "/submit");
+}
+
+static int run_copy(struct invocation *in)
+{
+	return run_act(in, "/copy");
+}
+
+static int run_cancel(struct invocation *in)
+{
+	return run_act(in, "/cancel");
+}
+
+static int run_check(struct invocation *in)
+{
+	return run_act(in, "/check");
+}
+
+/* ---- confirm ---- */
+
+/* "www.example.test", or as the order has it: "dns:www.example.test". */
+static int print_name(const char *text, struct buf *out, struct error *err)
+{
+	struct ca_name name;
+	struct error none = ERR_INIT;
+	if (ca_name_parse(bytes_of(text), &name, &none) && name_of(text, &name, err))
+		return err_about(err, "name", text, NULL);
+	ca_name_print(&name, out);
+	return 0;
+}
+
+static json_t *confirm_body(const char *name, const char *reference, struct error *err)
+{
+	auto_buf printed = BUF_INIT;
+	if (print_name(name, &printed, err))
+		return NULL;
+	auto_secret *code = secret_get(reference, "code from the mail", err);
+	if (!code)
+		return NULL;
+	struct bytes octets = secret_bytes(code);
+	json_t *body = json_pack("{s:s, s:s%}", "name", buf_text(&printed), "code", (const char *)octets.data,
+				 (size_t)octets.len);
+	if (!body)
+		(void)err_set(err, ERR_BAD_REQUEST, "the code is no text");
+	return body;
+}
+
+static int run_confirm(struct invocation *in)
+{
+	const char *name = NULL, *code = "prompt";
+	const struct option_spec specs[] = {
+		{ "name", OPTION_TEXT, &name, "N", "the name that the mail is about" },
+		{ "code", OPTION_TEXT, &code, "REF", "where the code is: file:PATH, fd:N (prompt: it is asked for)" },
+		OPTIONS_END,
+	};
+	if (options_read(in, specs, 1, 1))
+		return in->status;
+	if (!name)
+		return refuse_usage(in, "--name is needed: which name the mailed code is about");
+	auto_buf path = BUF_INIT;
+	auto_client *client = client_open(&in->common, &in->error);
+	json_t *body = client ? confirm_body(name, code, &in->error) : NULL;
+	order_path(&path, in->operands[0], "/confirm");
+	if (!body)
+		return refuse(in);
+	auto_json *order = client_post_json(client, buf_text(&path), body, &in->error);
+	return !order || order_show(in, order, NULL, &in->error) ? refuse(in) : 0;
+}
+
+static const char show_detail[] =
+	"Says how it stands, what it waits for, and for each name what to put where. What is put somewhere commits to\n"
+	"your key: with --csr the values are computed here, from your request or its key, and a server that says "
+	"others\n"
+	"is found out (exit status 4).\n";
+static const char confirm_detail[] =
+	"The code stands in a mail to one of the addresses that the order names. It is asked for on the terminal, or\n"
+	"read from where --code says.\n";
+
+static const struct command commands[] = {
+	{ "list", "", "List orders, newest first", NULL, NULL, run_list },
+	{ "show", "ID", "Show an order, and what to do about it", show_detail, NULL, run_show },
+	{ "submit", "ID", "Ask for what a draft says", NULL, NULL, run_submit },
+	{ "copy", "ID", "Make a new draft of the same request", NULL, NULL, run_copy },
+	{ "cancel", "ID", "Give an order up", NULL, NULL, run_cancel },
+	{ "check", "ID", "Look now whether its names are shown; mail codes anew", NULL, NULL, run_check },
+	{ "confirm", "ID", "Give back the code that was mailed about a name", confirm_detail, NULL, run_confirm },
+	{ "approve", "ID", "Sign for the exact bytes of a certificate", order_decide_detail, NULL, order_approve },
+	{ "deny", "ID", "Sign that they are not to be", order_decide_detail, NULL, order_deny },
+	{ NULL, NULL, NULL, NULL, NULL, NULL },
+};
+const struct command cmd_order = {
+	"order", "", "Orders: list, show, submit, copy, cancel, check, confirm, approve, deny", NULL, commands, NULL
+};
