@@ -39,7 +39,7 @@ int audit_decisions_check_roots(const struct audit_decisions *d, bool (*is_trust
 struct audit_decided {
 	uint64_t approvals, denials, vettings, suspensions;
 	uint64_t certificates; /* that equal the bytes which enough officers signed for */
-	/* Approvals by who was made an officer, or got his certificate, after the order was made: no fault, to be seen. */
+	/* Approvals with a certificate that was enrolled after the order was made: no fault, to be seen. */
 	uint64_t late_officers;
 	uint64_t first_late; /* the first such entry */
 };

@@ -11,14 +11,10 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "tools/audit_head.h"
 #include "tools/output.h"
 
 #define HEADS_MAX 10000
-
-static void free_certificates(STACK_OF(X509) * list)
-{
-	sk_X509_pop_free(list, X509_free);
-}
 
 void audit_log_free(struct audit_log *log)
 {
@@ -28,8 +24,8 @@ void audit_log_free(struct audit_log *log)
 	free(log->hashes);
 	free(log->gaps);
 	buf_free(&log->roots);
-	free_certificates(log->trusted);
-	free_certificates(log->known);
+	certificates_free(log->trusted);
+	certificates_free(log->known);
 	audit_decisions_free(log->decisions);
 	*log = (struct audit_log){ .count = 0 };
 }
@@ -188,25 +184,9 @@ int audit_log_read(const char *path, struct audit_log *log, struct error *err)
 
 /* ---- certificates ---- */
 
-static int read_certificates(struct bytes pem, STACK_OF(X509) * out)
-{
-	auto_bio *bio = BIO_new_mem_buf(pem.data, (int)pem.len);
-	X509 *certificate;
-	int count = 0;
-	while (bio && (certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
-		if (sk_X509_push(out, certificate) > 0)
-			count++;
-		else
-			X509_free(certificate);
-	}
-	ERR_clear_error(); /* the end of the text counts as one */
-	return count;
-}
-
 int audit_log_trust(struct audit_log *log, struct bytes pem, struct error *err)
 {
-	return read_certificates(pem, log->trusted) > 0 ? 0
-							: err_set(err, ERR_BAD_REQUEST, "no root certificate to trust");
+	return trust_add_pem(log->trusted, pem) > 0 ? 0 : err_set(err, ERR_BAD_REQUEST, "no root certificate to trust");
 }
 
 /* ---- decisions ---- */
@@ -230,12 +210,8 @@ static bool is_trusted(void *arg, const uint8_t ca[32])
 {
 	const struct audit_log *log = arg;
 	for (int i = 0; i < sk_X509_num(log->trusted); i++) {
-		unsigned char *der = NULL, hash[32];
-		int length = i2d_X509(sk_X509_value(log->trusted, i), &der);
-		if (length <= 0)
-			continue;
-		sha256(der, (size_t)length, hash);
-		OPENSSL_free(der);
+		uint8_t hash[32];
+		trust_hash(sk_X509_value(log->trusted, i), hash);
 		if (memcmp(hash, ca, sizeof(hash)) == 0)
 			return true;
 	}
@@ -250,133 +226,34 @@ int audit_log_check_decisions(const struct audit_log *log, struct error *err)
 		       : 0;
 }
 
-/* ---- who signed ---- */
-
-/* The chain from certificate to a trusted root at that time; the root, or NULL. */
-static X509 *root_of(const struct audit_log *log, X509 *certificate, STACK_OF(X509) * others, int64_t time_s,
-		     struct error *err)
-{
-	X509_STORE *store = X509_STORE_new();
-	X509_STORE_CTX *context = X509_STORE_CTX_new();
-	X509 *root = NULL;
-	for (int i = 0; store && i < sk_X509_num(log->trusted); i++)
-		(void)X509_STORE_add_cert(store, sk_X509_value(log->trusted, i));
-	if (store && context && X509_STORE_CTX_init(context, store, certificate, others) == 1) {
-		X509_STORE_CTX_set_time(context, 0, (time_t)time_s);
-		if (X509_verify_cert(context) == 1) {
-			STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(context);
-			root = sk_X509_value(chain, sk_X509_num(chain) - 1);
-			(void)X509_up_ref(root);
-		} else {
-			(void)err_set(err, ERR_INTEGRITY, "the signer of a head hangs from no trusted root: %s",
-				      X509_verify_cert_error_string(X509_STORE_CTX_get_error(context)));
-		}
-	}
-	X509_STORE_CTX_free(context);
-	X509_STORE_free(store);
-	return root;
-}
-
 /* ---- heads ---- */
-
-struct head {
-	char ca[65], node[33], hash[65], time[32];
-	uint64_t sequence;
-};
-
-/* The value of the next line, which begins with name; its length is at most that of out. */
-static bool next_line(const char **at, const char *name, const char *alphabet, char *out, size_t size)
-{
-	size_t named = strlen(name), length;
-	if (strncmp(*at, name, named) != 0)
-		return false;
-	length = strspn(*at + named, alphabet);
-	if (length == 0 || length >= size || (*at)[named + length] != '\n')
-		return false;
-	memcpy(out, *at + named, length);
-	out[length] = '\0';
-	*at += named + length + 1;
-	return true;
-}
-
-/* Exactly the six lines of a head's text. */
-static int parse_head(const char *text, struct head *head, struct error *err)
-{
-	static const char hex[] = "0123456789abcdef", digits[] = "0123456789";
-	static const char first[] = "chancery-audit-head-v1\n";
-	char sequence[20];
-	bool whole = strncmp(text, first, sizeof(first) - 1) == 0;
-	const char *at = whole ? text + sizeof(first) - 1 : text;
-	whole = whole && next_line(&at, "ca: ", hex, head->ca, sizeof(head->ca)) &&
-		next_line(&at, "node: ", "abcdefghijklmnopqrstuvwxyz0123456789-", head->node, sizeof(head->node)) &&
-		next_line(&at, "sequence: ", digits, sequence, sizeof(sequence)) &&
-		next_line(&at, "hash: ", hex, head->hash, sizeof(head->hash)) &&
-		next_line(&at, "time: ", "0123456789TZ:-", head->time, sizeof(head->time)) && *at == '\0';
-	if (!whole)
-		return err_set(err, ERR_INTEGRITY, "the text of a signed head is malformed");
-	head->sequence = strtoull(sequence, NULL, 10);
-	return 0;
-}
-
-/* Only the audit key may sign heads: a certificate for signing with a purpose of our own and no public one. */
-static int require_audit_certificate(X509 *certificate, struct error *err)
-{
-	bool purpose = X509_get_extended_key_usage(certificate) == 0;
-	bool signs = (X509_get_key_usage(certificate) & KU_DIGITAL_SIGNATURE) != 0;
-	bool ca = (X509_get_extension_flags(certificate) & EXFLAG_CA) != 0;
-	if (purpose && signs && !ca)
-		return 0;
-	return err_set(err, ERR_INTEGRITY, "a head is signed by a certificate that is not for audit logs");
-}
-
-static int check_signature(X509 *certificate, const char *text, const char *signature, struct error *err)
-{
-	auto_buf raw = BUF_INIT;
-	if (text_parse_base64(bytes_of(signature), false, &raw, err))
-		return err_wrap(err, ERR_INTEGRITY, "the signature of a head is not base64");
-	EVP_PKEY *key = X509_get0_pubkey(certificate);
-	int bits = key ? EVP_PKEY_get_bits(key) : 0;
-	bool edwards = key && EVP_PKEY_get_base_id(key) == EVP_PKEY_ED25519;
-	bool curve = key && EVP_PKEY_get_base_id(key) == EVP_PKEY_EC;
-	const EVP_MD *digest = edwards                ? NULL
-			       : curve && bits == 384 ? EVP_sha384()
-			       : curve && bits > 384  ? EVP_sha512()
-						      : EVP_sha256();
-	auto_evp_md_ctx *context = EVP_MD_CTX_new();
-	if (context && key && EVP_DigestVerifyInit(context, NULL, digest, NULL, key) == 1 &&
-	    EVP_DigestVerify(context, raw.data, raw.len, (const unsigned char *)text, strlen(text)) == 1)
-		return 0;
-	ERR_clear_error();
-	return err_set(err, ERR_INTEGRITY, "the signature of a head is wrong");
-}
 
 /* The gap that holds a head which this log lacks: behind the restored end, not behind the newest head that the
  * restore knew of, and signed before it. A gap of unknown end ends with the restore. */
-static const struct audit_gap *gap_of(const struct audit_log *log, const struct head *head, int64_t time_s)
+static const struct audit_gap *gap_of(const struct audit_log *log, const struct audit_head *head)
 {
+	char hash[65];
+	(void)text_hex(BYTES(head->hash, sizeof(head->hash)), hash);
 	for (size_t i = 0; i < log->gap_count; i++) {
 		const struct audit_gap *gap = &log->gaps[i];
 		bool known = gap->head > gap->last;
-		bool other = known && head->sequence == gap->head && strcmp(head->hash, gap->hash) != 0;
+		bool other = known && head->sequence == gap->head && strcmp(hash, gap->hash) != 0;
 		bool behind = known && head->sequence > gap->head;
-		if (head->sequence > gap->last && !behind && !other && time_s >= gap->from_s && time_s <= gap->until_s)
+		if (head->sequence > gap->last && !behind && !other && head->time_s >= gap->from_s &&
+		    head->time_s <= gap->until_s)
 			return gap;
 	}
 	return NULL;
 }
 
-static int check_place(const struct audit_log *log, const struct head *head, struct audit_attested *out,
+static int check_place(const struct audit_log *log, const struct audit_head *head, struct audit_attested *out,
 		       struct error *err)
 {
-	uint8_t hash[32];
-	int64_t time_s;
 	uint64_t sequence = head->sequence;
-	if (parse_hash(head->hash, hash, err) || clock_parse_rfc3339(bytes_of(head->time), &time_s, err))
-		return -1;
 	bool here = sequence > 0 && sequence <= log->count;
-	if (here && memcmp(log->hashes[sequence - 1], hash, 32) == 0)
+	if (here && memcmp(log->hashes[sequence - 1], head->hash, 32) == 0)
 		return 0;
-	out->gap = gap_of(log, head, time_s);
+	out->gap = gap_of(log, head);
 	if (out->gap)
 		return 0;
 	if (!here)
@@ -387,46 +264,11 @@ static int check_place(const struct audit_log *log, const struct head *head, str
 		       sequence);
 }
 
-static int check_signer(struct audit_log *log, const struct head *head, STACK_OF(X509) * chain, struct error *err)
-{
-	int64_t time_s = 0;
-	unsigned char hash[32], *der = NULL;
-	char hex[65];
-	X509 *certificate = sk_X509_value(chain, 0);
-	if (clock_parse_rfc3339(bytes_of(head->time), &time_s, err) || require_audit_certificate(certificate, err))
-		return -1;
-	auto_x509 *root = root_of(log, certificate, chain, time_s, err);
-	int length = root ? i2d_X509(root, &der) : -1;
-	if (length < 0)
-		return err->code == ERR_NONE ? err_set(err, ERR_INTERNAL, "cannot encode a root") : -1;
-	sha256(der, (size_t)length, hash);
-	OPENSSL_free(der);
-	if (strcmp(text_hex(BYTES(hash, 32), hex), head->ca) != 0)
-		return err_set(err, ERR_INTEGRITY, "a head is of another certificate authority");
-	for (int i = 1; i < sk_X509_num(chain); i++)
-		if (X509_up_ref(sk_X509_value(chain, i)) == 1)
-			(void)sk_X509_push(log->known, sk_X509_value(chain, i));
-	return 0;
-}
-
 int audit_log_check_head(struct audit_log *log, struct bytes json, struct audit_attested *out, struct error *err)
 {
-	auto_json *value = json_loadb((const char *)json.data, json.len, JSON_REJECT_DUPLICATES, NULL);
-	const char *text = json_string_value(json_object_get(value, "text"));
-	const char *signature = json_string_value(json_object_get(value, "signature"));
-	const char *pem = json_string_value(json_object_get(value, "certificate"));
-	struct head head;
+	struct audit_head head;
 	*out = (struct audit_attested){ .sequence = 0 };
-	if (!text || !signature || !pem)
-		return err_set(err, ERR_INTEGRITY, "a signed head lacks text, signature or certificate");
-	STACK_OF(X509) *chain = sk_X509_new_null();
-	int failed = !chain || read_certificates(bytes_of(pem), chain) == 0
-			     ? err_set(err, ERR_INTEGRITY, "a signed head has no certificate")
-			     : parse_head(text, &head, err) ||
-				       check_signature(sk_X509_value(chain, 0), text, signature, err) ||
-				       check_signer(log, &head, chain, err) || check_place(log, &head, out, err);
-	free_certificates(chain);
-	if (failed)
+	if (audit_head_read(json, log->trusted, log->known, &head, err) || check_place(log, &head, out, err))
 		return -1;
 	out->sequence = head.sequence;
 	(void)snprintf(out->time, sizeof(out->time), "%s", head.time);

@@ -143,7 +143,7 @@ static void enrol(struct order_fixture *o, const char *name, uint8_t roles)
 
 void order_open(struct order_fixture *o)
 {
-	*o = (struct order_fixture){ .f = { .now_ms = 0, .configuration = configuration } };
+	*o = (struct order_fixture){ .f = { .now_ms = 0, .more = configuration } };
 	struct clock system = clock_system();
 	o->f.now_ms = clock_now_ms(&system);
 	fixture_open(&o->f);
