@@ -173,6 +173,36 @@ def an_officers_key_may_lie_in_a_token_of_his_own(town):
 
 
 @tests.rule(60)
+def an_explanation_is_read_in_words_and_proves_itself_as_a_file(town):
+    row = next(row for row in asked(town, "alice", "order", "list", "--status", "issued")["orders"]
+               if row["profile"] == "server-ev")
+    serial = asked(town, "alice", "order", "show", row["id"])["certificate"]
+    town.ca.cli("crl", "now", "issuing-1")  # with a list comes a signed head of the log
+    said = cli(town, "alice", "explain", serial, "--out", "why.json").stdout
+    for part in ("ev.example.org", "otto", "oscar", "olivia", "dns-txt", town.dns.resolver):
+        contains(said, part, "the words")
+    proved = town.ca.cli("explain", "--verify", "why.json", cwd=town.desk).stdout
+    expect(proved, "nothing is said of the proof")
+    with open(os.path.join(town.desk, "why.json"), encoding="utf-8") as file:
+        whole = json.load(file)
+    for name, change in (
+            ("statement", lambda told: told["approvals"][0].update(statement=told["approvals"][1]["statement"])),
+            ("record", lambda told: told["organization"].update(
+                record=told["organization"]["record"].replace("Berlin", "Bremen"))),
+            ("without an officer", lambda told: told["approvals"].pop()),
+            ("tbs", lambda told: told["certificate"].update(tbsSha256="00" * 32))):
+        told = json.loads(json.dumps(whole))
+        change(told)
+        with open(os.path.join(town.desk, "changed.json"), "w", encoding="utf-8") as file:
+            json.dump(told, file)
+        done = town.ca.cli("explain", "--verify", "changed.json", cwd=town.desk, check=False)
+        equal(done.returncode, 4, f"{name}: {done.stdout + done.stderr}")
+    waiting = asked(town, "alice", "submit", request(town, "wait", "wait.example.org"), "--profile", "server-dv")["order"]
+    contains(cli(town, "alice", "explain", waiting["id"]).stdout, "wait.example.org", "what a waiting order lacks")
+    cli(town, "bob", "explain", serial, status=1)
+
+
+@tests.rule(60)
 def what_an_officer_denies_is_over(town):
     order = submit_shown(town, "alice", request(town, "no", "no.example.org"), "--profile", "server-ov", "--org",
                          "example")
