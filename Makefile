@@ -237,6 +237,7 @@ $(BUILD)/tests/replay-%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuz
 bench-build: $(bench_programs)
 bench: all bench-build ## measure, and print a table of ratios within one run
 	@python3 tests/bench/run.py --build $(BUILD)
+	@python3 tests/bench/orders.py --build $(BUILD)
 
 # What they share; of an archive each links what it uses.
 bench_support := $(BUILD)/bench/support.a

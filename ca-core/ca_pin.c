@@ -59,6 +59,18 @@ int ca_pin_was_refused(struct ca *ca, const char *token, const struct secret *pi
 	return memcmp(now.octets, recorded.octets, MARK_LEN) == 0;
 }
 
+/* Owns batch. */
+static int submit(struct ca *ca, struct store_batch *batch, const char *event, const char *token, struct error *err)
+{
+	const struct ca_actor self = ca_actor_self();
+	struct ca_audit_entry entry;
+	store_use_reserve(batch);
+	ca_audit_begin(&entry, ca, event, &self);
+	ca_audit_subject(&entry, bytes_of(token));
+	ca_audit_append(&entry, batch);
+	return store_submit_wait(ca->store, batch, NULL, err);
+}
+
 int ca_pin_record_refusal(struct ca *ca, const char *token, const struct secret *pin, struct error *err)
 {
 	struct mark m = { .time_ms = ca_now_ms(ca) };
@@ -78,12 +90,20 @@ int ca_pin_record_refusal(struct ca *ca, const char *token, const struct secret 
 			store_batch_free(batch);
 		return err_set(err, ERR_INTERNAL, "no memory for a refused PIN");
 	}
-	store_use_reserve(batch);
 	store_put(batch, STORE_META, buf_bytes(&key), buf_bytes(&value));
-	const struct ca_actor self = ca_actor_self();
-	struct ca_audit_entry entry;
-	ca_audit_begin(&entry, ca, "token.pin-refused", &self);
-	ca_audit_subject(&entry, bytes_of(token));
-	ca_audit_append(&entry, batch);
-	return store_submit_wait(ca->store, batch, NULL, err);
+	return submit(ca, batch, "token.pin-refused", token, err);
+}
+
+int ca_pin_forget_refusal(struct ca *ca, const char *token, struct error *err)
+{
+	auto_buf key = BUF_INIT, value = BUF_INIT;
+	key_of(token, &key);
+	int found = key.failed ? err_set(err, ERR_INTERNAL, "no memory") : ca_meta_get(ca, buf_text(&key), &value, err);
+	if (found <= 0)
+		return found;
+	struct store_batch *batch = store_batch_new(ca->store);
+	if (!batch)
+		return err_set(err, ERR_INTERNAL, "no memory for an accepted PIN");
+	store_delete(batch, STORE_META, buf_bytes(&key));
+	return submit(ca, batch, "token.pin-accepted", token, err);
 }

@@ -39,7 +39,8 @@ struct ca_token {
 	_Atomic bool pin_refused;          /* when it was to be opened; not tried again until there is another PIN */
 	pthread_mutex_t lock;              /* guards the rest */
 	struct secret *pin;                /* NULL: not ours to log in to */
-	bool asked;                        /* a person asked for another try of the same PIN */
+	bool asked;                        /* a person asked for another try of this PIN, which was not made yet */
+	bool looked_up;                    /* this PIN is not known to have been refused */
 	bool said;                         /* that it is away, in the log: once, not at each try */
 	char why[160];                     /* it could not be opened, the last time */
 	_Atomic uint64_t refusals;         /* of the PIN, when it was to be opened */
@@ -160,19 +161,20 @@ const char *ca_token_state(struct ca_token *t);
 void ca_token_facts(struct ca_token *t, struct hsm_token_facts *out);
 /* Another PIN, or the same once more, because a person asks for it. ERR_CONFLICT where the token is not ours. */
 int ca_token_set_pin(struct ca_token *t, const struct secret *pin, struct error *err);
+/* After a look at an open token: where it is up with the PIN that a person asked to try, that PIN was not refused
+ * for good. */
+void ca_token_settle_pin(struct ca_token *t);
 
 /* Whether the running CA signs for this issuer. */
-static inline bool ca_issuer_is_ours(const struct ca_issuer *issuer)
-{
-	return issuer->certified && issuer->seat_count && issuer->seats[0].token->ours;
-}
+bool ca_issuer_is_ours(const struct ca_issuer *issuer);
 /* How well it can be signed there now: 2 the token is up, 1 degraded, 0 not at all. Never waits. */
 int ca_seat_rank(const struct ca_seat *seat);
-/* The best of the issuer's places, `prefer` (or NULL) among equals, else the least busy. NULL:
- * ERR_TOKEN_UNAVAILABLE saying why there is none. */
-struct ca_seat *ca_issuer_seat(struct ca_issuer *issuer, const struct ca_token *prefer, struct error *err);
-/* Its signer. */
+/* The best of the issuer's places, among equals the least busy: its signer. NULL: ERR_TOKEN_UNAVAILABLE saying why
+ * there is none. */
 struct hsm_signer *ca_issuer_signer(struct ca_issuer *issuer, struct error *err);
+/* The signer in this token, for a thread that may be held by a call into no other; token NULL: by no call at all,
+ * and then there is none. */
+struct hsm_signer *ca_issuer_signer_in(struct ca_issuer *issuer, const struct ca_token *token, struct error *err);
 
 /* ---- ca_pin.c: refused PINs, so that none is tried twice, not even by another process ---- */
 
@@ -181,10 +183,12 @@ struct hsm_signer *ca_issuer_signer(struct ca_issuer *issuer, struct error *err)
 int ca_pin_was_refused(struct ca *ca, const char *token, const struct secret *pin, struct error *err);
 /* Writes it down, durably, with its audit entry. */
 int ca_pin_record_refusal(struct ca *ca, const char *token, const struct secret *pin, struct error *err);
+/* The token has accepted the PIN: where a refusal is recorded it goes, with an audit entry of its own. */
+int ca_pin_forget_refusal(struct ca *ca, const char *token, struct error *err);
 
-/* ca_issue, where the issuer's key is in several tokens and one is to sign if it can (or NULL).
- * ERR_SIGNATURE_UNCERTAIN: the token failed while it signed, and the serial is recorded as unfinished. */
-int ca_issue_at(struct ca *ca, const struct ca_token *prefer, const struct ca_actor *actor,
+/* ca_issue by a thread that signs in one token alone (or NULL: in none; then all that needs no signature is answered
+ * as ever). ERR_TOKEN_UNAVAILABLE: what is left is to sign it, in that token or elsewhere. */
+int ca_issue_at(struct ca *ca, const struct ca_token *token, const struct ca_actor *actor,
 		const struct message_issue *request, ca_issue_done *done, void *arg, struct error *err);
 
 /* Finds (or with generate makes) the key of an RFC 7512 URI in a token. ERR_NOT_FOUND. */

@@ -64,27 +64,49 @@ static void token_refused(void *arg)
 	(void)pthread_mutex_unlock(&t->lock);
 }
 
+/* With the token's lock. */
+static void forget_refusal(struct ca_token *t)
+{
+	struct error err = ERR_INIT;
+	if (ca_pin_forget_refusal(t->ca, t->config->name, &err))
+		log_err(LOG_LEVEL_ERROR, "accepted PIN not recorded: another start of the signer would not try it",
+			&err);
+}
+
+/* With the token's lock. What the record says is asked once: that takes its time, and tries come often. */
+static int look_up_pin(struct ca *ca, struct ca_token *t, struct error *err)
+{
+	const char *name = t->config->name;
+	if (t->asked || t->looked_up)
+		return 0;
+	int known = ca_pin_was_refused(ca, name, t->pin, err);
+	t->looked_up = known == 0;
+	if (known > 0)
+		(void)err_set(err, ERR_PIN_REFUSED,
+			      "token %s refused this PIN before; it is not tried again until there is another, or "
+			      "`chancery token pin retry %s` asks for it",
+			      name, name);
+	return known ? -1 : 0;
+}
+
 /* With the locks of the token and its module. */
 static struct hsm_token *open_token(struct ca *ca, struct ca_token *t, struct error *err)
 {
 	const struct ca_config_token *config = t->config;
-	int known = t->asked ? 0 : ca_pin_was_refused(ca, config->name, t->pin, err);
-	if (known) {
-		if (known > 0)
-			(void)err_set(
-				err, ERR_PIN_REFUSED,
-				"token %s refused this PIN before; it is not tried again until there is another, or "
-				"`chancery token pin retry %s` asks for it",
-				config->name, config->name);
+	if (look_up_pin(ca, t, err))
 		return NULL;
-	}
 	struct hsm_token *opened = hsm_token_open(t->module->module, config->uri, t->pin, config->sessions, err);
 	struct error recording = ERR_INIT;
-	t->asked = false;
-	if (!opened && err->code == ERR_PIN_REFUSED && ca_pin_record_refusal(ca, config->name, t->pin, &recording))
+	bool refused = !opened && err->code == ERR_PIN_REFUSED;
+	if (refused && ca_pin_record_refusal(ca, config->name, t->pin, &recording))
 		log_err(LOG_LEVEL_ERROR, "refused PIN not recorded: another start of the signer would try it again",
 			&recording);
-	if (!opened && err->code == ERR_PIN_REFUSED)
+	if (opened && t->asked)
+		forget_refusal(t);
+	/* A token that is not there has not tried what a person asked for. */
+	if (opened || refused)
+		t->asked = false;
+	if (refused)
 		atomic_fetch_add(&t->refusals, 1);
 	if (!opened)
 		return NULL;
@@ -149,12 +171,24 @@ int ca_token_set_pin(struct ca_token *t, const struct secret *pin, struct error 
 	secret_free(t->pin);
 	t->pin = copy;
 	t->asked = true;
+	t->looked_up = false;
 	t->said = false;
 	atomic_store(&t->pin_refused, false);
 	struct hsm_token *opened = atomic_load(&t->token);
 	(void)pthread_mutex_unlock(&t->lock);
 	/* Behind the lock: the token may be writing down a refusal, for which it needs that. */
 	return opened ? hsm_token_set_pin(opened, pin, err) : 0;
+}
+
+void ca_token_settle_pin(struct ca_token *t)
+{
+	struct hsm_token *opened = atomic_load(&t->token);
+	(void)pthread_mutex_lock(&t->lock);
+	if (t->asked && opened && hsm_token_state(opened) == HSM_TOKEN_UP) {
+		forget_refusal(t);
+		t->asked = false;
+	}
+	(void)pthread_mutex_unlock(&t->lock);
 }
 
 /* ---- keys ---- */
@@ -283,44 +317,67 @@ static size_t busy(const struct ca_seat *seat)
 	return open ? hsm_token_busy(open) : 0;
 }
 
+/* "its token a is down", or "of its tokens a is down, b is pin-refused". */
+static void describe(const struct ca_issuer *issuer, char *out, size_t size)
+{
+	size_t used = (size_t)snprintf(out, size, issuer->seat_count > 1 ? "of its tokens" : "its token");
+	for (size_t i = 0; i < issuer->seat_count && used < size; i++)
+		used += (size_t)snprintf(out + used, size - used, "%s %s is %s", i ? "," : "",
+					 issuer->seats[i].token->config->name, ca_token_state(issuer->seats[i].token));
+}
+
 static int say_why(const struct ca_issuer *issuer, struct error *err)
 {
 	const char *name = issuer->config->name;
+	char tokens[384];
 	if (!issuer->certified)
 		return err_set(err, ERR_TOKEN_UNAVAILABLE, "issuer %s has no certificate in this store", name);
 	if (issuer->seat_count == 0)
 		return err_set(err, ERR_TOKEN_UNAVAILABLE, "the key of issuer %s is not here", name);
-	struct ca_token *token = issuer->seats[0].token;
-	const char *state = ca_token_state(token);
-	if (strcmp(state, "up") == 0 || strcmp(state, "degraded") == 0)
-		return err_set(err, ERR_TOKEN_UNAVAILABLE, "the key of issuer %s is not in its token %s", name,
-			       token->config->name);
-	return err_set(err, ERR_TOKEN_UNAVAILABLE, "the key of issuer %s is not available: its token %s is %s", name,
-		       token->config->name, state);
+	for (size_t i = 0; i < issuer->seat_count; i++)
+		if (ca_seat_rank(&issuer->seats[i]) > 0)
+			return err_set(err, ERR_TOKEN_UNAVAILABLE, "the key of issuer %s has just come back", name);
+	for (size_t i = 0; i < issuer->seat_count; i++) {
+		struct ca_token *token = issuer->seats[i].token;
+		const char *state = ca_token_state(token);
+		if (strcmp(state, "up") == 0 || strcmp(state, "degraded") == 0)
+			return err_set(err, ERR_TOKEN_UNAVAILABLE, "the key of issuer %s is not in its token %s", name,
+				       token->config->name);
+	}
+	describe(issuer, tokens, sizeof(tokens));
+	return err_set(err, ERR_TOKEN_UNAVAILABLE, "the key of issuer %s is not available: %s", name, tokens);
 }
 
-struct ca_seat *ca_issuer_seat(struct ca_issuer *issuer, const struct ca_token *prefer, struct error *err)
+bool ca_issuer_is_ours(const struct ca_issuer *issuer)
+{
+	for (size_t i = 0; issuer->certified && i < issuer->seat_count; i++)
+		if (issuer->seats[i].token->ours)
+			return true;
+	return false;
+}
+
+struct hsm_signer *ca_issuer_signer(struct ca_issuer *issuer, struct error *err)
 {
 	struct ca_seat *best = NULL;
 	int best_rank = 0;
 	for (size_t i = 0; issuer->certified && i < issuer->seat_count; i++) {
 		struct ca_seat *seat = &issuer->seats[i];
 		int rank = ca_seat_rank(seat);
-		bool better = rank > best_rank;
-		if (rank && rank == best_rank && best->token != prefer)
-			better = seat->token == prefer || busy(seat) < busy(best);
-		if (better) {
+		if (rank > best_rank || (rank && rank == best_rank && busy(seat) < busy(best))) {
 			best = seat;
 			best_rank = rank;
 		}
 	}
 	if (!best)
 		(void)say_why(issuer, err);
-	return best;
+	return best ? atomic_load_explicit(&best->signer, memory_order_acquire) : NULL;
 }
 
-struct hsm_signer *ca_issuer_signer(struct ca_issuer *issuer, struct error *err)
+struct hsm_signer *ca_issuer_signer_in(struct ca_issuer *issuer, const struct ca_token *token, struct error *err)
 {
-	struct ca_seat *seat = ca_issuer_seat(issuer, NULL, err);
-	return seat ? atomic_load_explicit(&seat->signer, memory_order_acquire) : NULL;
+	for (size_t i = 0; token && issuer->certified && i < issuer->seat_count; i++)
+		if (issuer->seats[i].token == token && ca_seat_rank(&issuer->seats[i]) > 0)
+			return atomic_load_explicit(&issuer->seats[i].signer, memory_order_acquire);
+	(void)say_why(issuer, err);
+	return NULL;
 }

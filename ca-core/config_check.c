@@ -54,6 +54,14 @@ const struct ca_profile *ca_config_profile_for_request(const struct ca_config *c
 
 /* ---- issuers and tokens ---- */
 
+static bool holds_key(const struct ca_config_issuer *i, const char *token)
+{
+	bool holds = strcmp(i->token, token) == 0;
+	for (size_t n = 0; n < i->alternatives.count && !holds; n++)
+		holds = strcmp(i->alternatives.items[n], token) == 0;
+	return holds;
+}
+
 /* PKI.md section 1: an issuer is one key's generation, and the audit key is one of its own. */
 static int check_one_use(const struct ca_config *c, const char *section, const char *name, const char *token,
 			 const char *key, const struct config_lines *lines, struct error *err)
@@ -61,7 +69,7 @@ static int check_one_use(const struct ca_config *c, const char *section, const c
 	for (size_t i = 0; token[0] && i < c->issuer_count; i++) {
 		const struct ca_config_issuer *other = &c->issuers[i];
 		bool itself = strcmp(section, "issuer") == 0 && strcmp(name, other->name) == 0;
-		if (!itself && strcmp(other->token, token) == 0 && strcmp(other->key, key) == 0)
+		if (!itself && holds_key(other, token) && strcmp(other->key, key) == 0)
 			return config_wrong(lines, err, section, name, "key",
 					    "issuer \"%s\" signs with this key, and a key has one use", other->name);
 	}

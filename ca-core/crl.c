@@ -87,8 +87,9 @@ static int add_audit_head(struct store_snapshot *snap, const struct ca_crl_plan 
 	return 0;
 }
 
-int ca_crl_build(struct store_snapshot *snap, const struct ca_crl_plan *plan, struct buf *out, uint64_t *entries,
-		 struct error *err)
+/* The tbsCertList, appended to out. One buffer for all of it: a list may have fifty megabytes. */
+static int build_tbs(struct store_snapshot *snap, const struct ca_crl_plan *plan, struct buf *out, uint64_t *entries,
+		     struct error *err)
 {
 	const struct ca_issuer_info *info = plan->info;
 	struct ca_crl_head head = {
@@ -101,23 +102,33 @@ int ca_crl_build(struct store_snapshot *snap, const struct ca_crl_plan *plan, st
 	};
 	auto_buf audit_oid = BUF_INIT;
 	struct store_head chain;
+	struct ca_crl_writer w;
 	if (add_audit_head(snap, plan, &head, &audit_oid, &chain, err))
 		return -1;
-
-	/* One buffer for all of it: a list may have fifty megabytes. */
-	size_t whole = der_mark(out);
-	struct ca_crl_writer w;
 	ca_crl_begin(&w, &head, out);
 	if (scan_entries(snap, plan, write_entry, &w, err) || ca_crl_finish(&w, err))
 		return -1;
+	*entries = w.entries;
+	return 0;
+}
+
+/* What stands in out from `whole` on becomes the CertificateList. */
+static int sign_tbs(const struct ca_crl_plan *plan, struct buf *out, size_t whole, struct error *err)
+{
 	auto_buf signature = BUF_INIT;
 	if (hsm_sign(plan->signer, BYTES(out->data + whole, out->len - whole), &signature, err))
 		return -1;
-	buf_add_bytes(out, head.signature_algorithm);
+	buf_add_bytes(out, buf_bytes(&plan->info->signature_algorithm));
 	der_add_bit_string(out, buf_bytes(&signature));
 	der_wrap(out, whole, DER_SEQUENCE);
-	*entries = w.entries;
 	return out->failed ? err_set(err, ERR_INTERNAL, "no memory for the revocation list") : 0;
+}
+
+int ca_crl_build(struct store_snapshot *snap, const struct ca_crl_plan *plan, struct buf *out, uint64_t *entries,
+		 struct error *err)
+{
+	size_t whole = der_mark(out);
+	return build_tbs(snap, plan, out, entries, err) ? -1 : sign_tbs(plan, out, whole, err);
 }
 
 /* ---- checking ---- */
@@ -318,11 +329,10 @@ static struct ca_crl_plan plan_next(struct ca *ca, struct ca_issuer *issuer, str
 }
 
 /* open: from where the token may have signed until its list is recorded. */
-static int make_locked(struct ca *ca, struct ca_issuer *issuer, const struct ca_actor *actor, struct record_crl *made,
-		       bool *open, struct error *err)
+static int make_locked(struct ca *ca, struct ca_issuer *issuer, struct hsm_signer *signer, const struct ca_actor *actor,
+		       struct record_crl *made, bool *open, struct error *err)
 {
-	struct hsm_signer *signer = ca_issuer_signer(issuer, err);
-	if (!signer || ca_clock_check(ca, ca_now_ms(ca), err))
+	if (ca_clock_check(ca, ca_now_ms(ca), err))
 		return -1;
 	auto_buf der = BUF_INIT;
 	struct record_crl before;
@@ -336,9 +346,12 @@ static int make_locked(struct ca *ca, struct ca_issuer *issuer, const struct ca_
 					     .number = plan.number,
 					     .this_update_s = plan.this_update_s,
 					     .next_update_s = plan.next_update_s };
-		int built = ca_crl_build(snap, &plan, &der, &made->entries, err);
-		*open = !built || err->code != ERR_TOKEN_UNAVAILABLE;
-		if (built || ca_crl_check(snap, &plan, buf_bytes(&der), err))
+		size_t whole = der_mark(&der);
+		if (build_tbs(snap, &plan, &der, &made->entries, err))
+			return -1;
+		int failed = sign_tbs(&plan, &der, whole, err);
+		*open = !failed || err->code != ERR_TOKEN_UNAVAILABLE;
+		if (failed || ca_crl_check(snap, &plan, buf_bytes(&der), err))
 			return -1;
 	}
 	made->der = buf_bytes(&der);
@@ -364,14 +377,14 @@ static void record_unfinished(struct ca *ca, const struct ca_issuer *issuer, con
 		log_err(LOG_LEVEL_ERROR, "unfinished revocation list not recorded", &err);
 }
 
-int ca_crl_make(struct ca *ca, struct ca_issuer *issuer, const struct ca_actor *actor, struct message_crl_made *made,
-		struct error *err)
+static int make(struct ca *ca, struct ca_issuer *issuer, struct hsm_signer *signer, const struct ca_actor *actor,
+		struct message_crl_made *made, struct error *err)
 {
 	int64_t begun_ms = clock_monotonic_ms();
 	struct record_crl record = { .number = 0 };
 	bool open = false;
 	(void)pthread_mutex_lock(&issuer->crl_lock);
-	int result = make_locked(ca, issuer, actor, &record, &open, err);
+	int result = make_locked(ca, issuer, signer, actor, &record, &open, err);
 	(void)pthread_mutex_unlock(&issuer->crl_lock);
 	if (result && open)
 		record_unfinished(ca, issuer, actor, record.number, err);
@@ -387,6 +400,20 @@ int ca_crl_make(struct ca *ca, struct ca_issuer *issuer, const struct ca_actor *
 		*made = (struct message_crl_made){ record.number, record.entries, record.this_update_s,
 						   record.next_update_s };
 	return 0;
+}
+
+int ca_crl_make(struct ca *ca, struct ca_issuer *issuer, const struct ca_actor *actor, struct message_crl_made *made,
+		struct error *err)
+{
+	struct hsm_signer *signer = ca_issuer_signer(issuer, err);
+	return signer ? make(ca, issuer, signer, actor, made, err) : -1;
+}
+
+int ca_crl_make_in(struct ca *ca, struct ca_issuer *issuer, const struct ca_token *token, const struct ca_actor *actor,
+		   struct message_crl_made *made, struct error *err)
+{
+	struct hsm_signer *signer = ca_issuer_signer_in(issuer, token, err);
+	return signer ? make(ca, issuer, signer, actor, made, err) : -1;
 }
 
 /* ---- a list from elsewhere ---- */

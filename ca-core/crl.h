@@ -21,9 +21,13 @@ int ca_crl_load(struct ca *ca, struct ca_issuer *issuer, struct error *err);
 bool ca_crl_is_due(struct ca *ca, struct ca_issuer *issuer);
 
 /* Makes the issuer's next list, whole way. made may be NULL. ERR_TOKEN_UNAVAILABLE where its
- * key is not there, ERR_INTEGRITY where the check finds a fault. */
+ * key is not there, ERR_INTEGRITY where the check finds a fault, ERR_SIGNATURE_UNCERTAIN. A signature
+ * that the token made, or may have made, and that became no list, is in the audit log. */
 int ca_crl_make(struct ca *ca, struct ca_issuer *issuer, const struct ca_actor *actor, struct message_crl_made *made,
 		struct error *err);
+/* The same, signed in this token alone: for the thread that cares for it. */
+int ca_crl_make_in(struct ca *ca, struct ca_issuer *issuer, const struct ca_token *token, const struct ca_actor *actor,
+		   struct message_crl_made *made, struct error *err);
 
 /* Takes a list that was signed elsewhere (the root's, whose key is not ours to use): checked
  * like our own, and newer than the present one. */

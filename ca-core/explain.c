@@ -9,6 +9,8 @@
 #include "ca-core/policy_validation.h"
 #include "ca-core/request.h"
 
+#define NAMES_BYTES_MAX ((size_t)100 << 10) /* past it, evidence is left to the order itself */
+
 /* ---- what was asked ---- */
 
 static void add_request(const struct record_order *o, struct buf *out)
@@ -16,10 +18,7 @@ static void add_request(const struct record_order *o, struct buf *out)
 	explain_open(out, "request", '{');
 	explain_base64(out, "spki", o->spki);
 	explain_hex(out, "csrSha256", BYTES(o->csr_hash, sizeof(o->csr_hash)));
-	explain_open(out, "copied", '[');
-	for (size_t i = 0; i < o->name_count; i++)
-		explain_text(out, NULL, o->names[i].name);
-	explain_close(out, ']');
+	explain_number(out, "namesCopied", (int64_t)o->name_count); /* each of them stands under validation */
 	explain_text_if(out, "commonName", o->common_name);
 	explain_text_if(out, "subjectAsked", o->asked_subject);
 	explain_open(out, "notCopied", '[');
@@ -45,14 +44,16 @@ static void add_names(struct order_work *w, struct buf *out)
 		if (valid)
 			explain_text(out, "method", bytes_of(record_method_name(n->methods)));
 		explain_flag(out, "reused", n->reused);
-		explain_text_if(out, "evidence", n->evidence);
+		if (out->len < NAMES_BYTES_MAX)
+			explain_text_if(out, "evidence", n->evidence);
 		explain_time(out, "checked", n->checked_ms / 1000);
 		explain_time(out, "expires", valid ? n->expires_s : 0);
 		if (w->profile)
 			explain_text(out, "caa", bytes_of(ca_caa_name(order_caa(w->ca, w->profile, n))));
 		explain_time(out, "caaChecked", n->caa_checked_s);
 		explain_text_if(out, "errorCode", n->error_code);
-		explain_text_if(out, "error", n->error);
+		if (out->len < NAMES_BYTES_MAX)
+			explain_text_if(out, "error", n->error);
 		explain_close(out, '}');
 	}
 	explain_close(out, ']');

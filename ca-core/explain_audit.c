@@ -1,11 +1,12 @@
 /* What the log says of a thing, and how that hangs on a signed head. */
 #include "ca-core/explain_private.h"
 
-#define SCAN_MAX 200000 /* entries that are looked through */
-#define FOUND_BYTES_MAX ((size_t)128 << 10)
-#define PATH_MAX_ENTRIES 1000 /* from the last entry to the head */
-#define PATH_BYTES_MAX ((size_t)128 << 10)
-#define SLACK_S 5 /* threads append in any order */
+#define SCAN_MAX 200000                     /* entries that are looked through */
+#define PATH_MAX_ENTRIES 1000               /* from the last entry to the head */
+#define WHOLE_BYTES_MAX ((size_t)480 << 10) /* of the explanation: a message's text holds 512 KiB */
+#define PART_BYTES_MAX ((size_t)128 << 10)  /* of its entries, and of the way to the head */
+#define MAJOR_BYTES ((size_t)48 << 10)      /* kept for decisions and signatures */
+#define SLACK_S 5                           /* threads append in any order */
 
 /* ---- where to begin: entries are in the order of time, but for the slack ---- */
 
@@ -39,6 +40,13 @@ static int first_since(struct store_snapshot *snap, uint64_t last, int64_t from_
 
 /* ---- its entries ---- */
 
+/* Half of what is left, for each of two parts. */
+static size_t budget(const struct buf *out)
+{
+	size_t left = out->len < WHOLE_BYTES_MAX ? (WHOLE_BYTES_MAX - out->len) / 2 : 0;
+	return left < PART_BYTES_MAX ? left : PART_BYTES_MAX;
+}
+
 struct search {
 	struct bytes needle;
 	uint64_t first;     /* the entry before it is scanned for its hash alone */
@@ -47,7 +55,7 @@ struct search {
 	struct buf *out;
 	uint64_t last; /* entry that was found; 0: none */
 	uint64_t seen;
-	size_t start;
+	size_t end;
 	bool cut;
 };
 
@@ -64,6 +72,18 @@ static void add_entry(struct buf *out, uint64_t sequence, const uint8_t before[3
 	explain_close(out, '}');
 }
 
+/* What an order of very many names has very many of: left out where room gets short, so that who decided and what was
+ * signed is there. */
+static bool is_minor(struct bytes entry)
+{
+	static const char *const events[] = { "\"event\":\"order.validated\"", "\"event\":\"order.check-failed\"",
+					      "\"event\":\"order.code-mailed\"" };
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+		if (memmem(entry.data, entry.len, events[i], strlen(events[i])))
+			return true;
+	return false;
+}
+
 static int look(void *arg, uint64_t sequence, const uint8_t hash[32], struct bytes entry, struct error *err)
 {
 	struct search *s = arg;
@@ -75,11 +95,18 @@ static int look(void *arg, uint64_t sequence, const uint8_t hash[32], struct byt
 		return 0;
 	if (take_time(&time_s, sequence, hash, entry, err))
 		return -1;
-	s->cut = ++s->seen > SCAN_MAX || s->out->len - s->start > FOUND_BYTES_MAX;
-	if (s->cut || time_s > s->to_s)
+	if (time_s > s->to_s)
 		return 1;
+	if (++s->seen > SCAN_MAX || s->out->len > s->end) {
+		s->cut = true;
+		return 1;
+	}
 	if (!memmem(entry.data, entry.len, s->needle.data, s->needle.len))
 		return 0;
+	if (s->out->len + MAJOR_BYTES > s->end && is_minor(entry)) {
+		s->cut = true;
+		return 0;
+	}
 	s->last = sequence;
 	add_entry(s->out, sequence, before, hash, entry);
 	return 0;
@@ -103,7 +130,7 @@ static int take_head(void *arg, const struct store_row *row, struct error *err)
 
 struct path {
 	struct buf *out;
-	size_t start;
+	size_t end;
 	bool too_long;
 };
 
@@ -111,7 +138,7 @@ static int add_step(void *arg, uint64_t sequence, const uint8_t hash[32], struct
 {
 	struct path *p = arg;
 	(void)err;
-	p->too_long = p->out->len - p->start > PATH_BYTES_MAX;
+	p->too_long = p->out->len > p->end;
 	if (p->too_long)
 		return 1;
 	add_entry(p->out, sequence, NULL, hash, entry);
@@ -121,13 +148,14 @@ static int add_step(void *arg, uint64_t sequence, const uint8_t hash[32], struct
 /* Each entry's hash is SHA-256(hash of the one before, entry): from the last one named here to the head, without a gap. */
 static int add_path(struct store_snapshot *snap, uint64_t from, uint64_t to, struct buf *out, struct error *err)
 {
-	struct path p = { .out = out, .start = out->len };
+	const size_t start = out->len;
+	struct path p = { .out = out, .end = start + budget(out) };
 	bool long_way = to - from > PATH_MAX_ENTRIES;
 	explain_open(out, "path", '[');
 	if (!long_way && from < to && store_chain_scan(snap, CA_AUDIT_CHAIN, from + 1, to, add_step, &p, err) < 0)
 		return -1;
 	if (long_way || p.too_long)
-		out->len = p.start;
+		out->len = start;
 	else
 		explain_close(out, ']');
 	if (long_way || p.too_long)
@@ -170,9 +198,14 @@ int explain_audit(struct ca *ca, struct store_snapshot *snap, struct bytes needl
 		return -1;
 	explain_open(out, "audit", '{');
 	explain_open(out, "entries", '[');
+<<<<<<< HEAD
+	struct search s = { .needle = needle, .to_s = to_s + SLACK_S, .out = out, .end = out->len + budget(out) };
+	if (first <= head.sequence && store_chain_scan(snap, CA_AUDIT_CHAIN, first, head.sequence, look, &s, err) < 0)
+=======
 	struct search s = { .needle = needle, .first = first, .to_s = to_s + SLACK_S, .out = out, .start = out->len };
 	uint64_t from = first > 1 ? first - 1 : 1;
 	if (first <= head.sequence && store_chain_scan(snap, CA_AUDIT_CHAIN, from, head.sequence, look, &s, err) < 0)
+>>>>>>> i5-cli
 		return -1;
 	explain_close(out, ']');
 	if (s.cut)

@@ -113,8 +113,9 @@ int ca_issuance_sign(struct ca_issuance *i, struct error *err)
 		return err_set(err, ERR_BUSY, "the request waited until its time was over; nothing was signed");
 	auto_buf signature = BUF_INIT;
 	int failed = hsm_sign(i->signer, buf_bytes(&i->tbs), &signature, err);
-	/* One that does not verify was made all the same; one that may have been made is taken for made. */
-	i->signature_made = !failed || err->code == ERR_SIGNATURE_UNCERTAIN || err->code == ERR_INTEGRITY;
+	/* One that does not verify was made all the same; one that may have been made is taken for made, whatever
+	 * became of it on the way here. */
+	i->signature_made = !failed || err->code != ERR_TOKEN_UNAVAILABLE;
 	if (failed)
 		return -1;
 	ca_certificate_assemble(buf_bytes(&i->tbs), hsm_signature_algorithm(hsm_key_type(hsm_signer_key(i->signer))),

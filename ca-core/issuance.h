@@ -19,9 +19,10 @@ struct ca_issuance {
 
 	/* decided */
 	const struct ca_profile *profile;
-	struct ca_issuer *issuer;      /* who signs, and under whose name the record stands */
-	bool self_signed;              /* the issuer's own first certificate: info is not there yet */
-	const struct ca_token *prefer; /* whose copy of the issuer's key is to sign, where it can; or NULL */
+	struct ca_issuer *issuer;     /* who signs, and under whose name the record stands */
+	bool self_signed;             /* the issuer's own first certificate: info is not there yet */
+	bool anywhere;                /* any of the issuer's tokens signs; else: */
+	const struct ca_token *token; /* this one alone, or NULL: none */
 	struct hsm_signer *signer;
 	struct bytes spki;     /* borrowed until the commit is submitted */
 	struct ca_key key;     /* borrows from spki */
@@ -86,6 +87,7 @@ struct ca_own_issue {
 	const struct ca_profile *profile;
 	struct ca_issuer *issuer;
 	struct hsm_signer *self_signer; /* self-signed root; NULL else */
+	const struct ca_token *token;   /* the one token that may sign; NULL: any of the issuer's */
 	struct bytes spki;
 	struct bytes subject;         /* DER Name */
 	const struct ca_names *names; /* or NULL */

@@ -131,9 +131,8 @@ static int decide_only(struct ca_issuance *i, struct error *err)
 /* Last, so that every other refusal is told while the token is away. */
 static int choose_signer(struct ca_issuance *i, struct error *err)
 {
-	struct ca_seat *seat = ca_issuer_seat(i->issuer, i->prefer, err);
-	i->signer = seat ? atomic_load_explicit(&seat->signer, memory_order_acquire) : NULL;
-	return seat ? 0 : -1;
+	i->signer = i->anywhere ? ca_issuer_signer(i->issuer, err) : ca_issuer_signer_in(i->issuer, i->token, err);
+	return i->signer ? 0 : -1;
 }
 
 static int run(struct ca_issuance *i, const struct message_issue *m, struct error *err)
@@ -158,28 +157,39 @@ static int run(struct ca_issuance *i, const struct message_issue *m, struct erro
 	return ca_issuance_commit(i, err);
 }
 
-int ca_issue(struct ca *ca, const struct ca_actor *actor, const struct message_issue *request, ca_issue_done *done,
-	     void *arg, struct error *err)
+/* Owns i. */
+static int start(struct ca_issuance *i, const struct message_issue *request, ca_issue_done *done, void *arg,
+		 struct error *err)
 {
-	return ca_issue_at(ca, NULL, actor, request, done, arg, err);
-}
-
-int ca_issue_at(struct ca *ca, const struct ca_token *prefer, const struct ca_actor *actor,
-		const struct message_issue *request, ca_issue_done *done, void *arg, struct error *err)
-{
-	struct ca_issuance *i = ca_issuance_new(ca, actor, err);
-	if (!i)
-		return -1;
-	i->prefer = prefer;
 	i->done = done;
 	i->arg = arg;
 	if (run(i, request, err) == 0)
 		return 0;
 	/* Who waits for a token is tried again, and counted once: by who tells it. */
 	if (err->code != ERR_TOKEN_UNAVAILABLE)
-		atomic_fetch_add_explicit(&ca->counters.refused[err->code], 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&i->ca->counters.refused[err->code], 1, memory_order_relaxed);
 	ca_issuance_free(i);
 	return -1;
+}
+
+int ca_issue(struct ca *ca, const struct ca_actor *actor, const struct message_issue *request, ca_issue_done *done,
+	     void *arg, struct error *err)
+{
+	struct ca_issuance *i = ca_issuance_new(ca, actor, err);
+	if (!i)
+		return -1;
+	i->anywhere = true;
+	return start(i, request, done, arg, err);
+}
+
+int ca_issue_at(struct ca *ca, const struct ca_token *token, const struct ca_actor *actor,
+		const struct message_issue *request, ca_issue_done *done, void *arg, struct error *err)
+{
+	struct ca_issuance *i = ca_issuance_new(ca, actor, err);
+	if (!i)
+		return -1;
+	i->token = token;
+	return start(i, request, done, arg, err);
 }
 
 /* ---- waited for ---- */
@@ -242,7 +252,9 @@ static int fill_own(struct ca_issuance *i, const struct ca_own_issue *in, struct
 	i->profile = in->profile;
 	i->issuer = in->issuer;
 	i->self_signed = in->self_signer != NULL;
-	i->signer = in->self_signer ? in->self_signer : ca_issuer_signer(in->issuer, err);
+	i->signer = in->self_signer ? in->self_signer
+		    : in->token     ? ca_issuer_signer_in(in->issuer, in->token, err)
+				    : ca_issuer_signer(in->issuer, err);
 	i->extend = in->extend;
 	i->extend_arg = in->extend_arg;
 	i->spki = in->spki;

@@ -341,7 +341,7 @@ static int tell_threshold(struct expiring *x, struct error *err)
 
 int64_t ca_notify_expiring(struct ca *ca)
 {
-	const int64_t hour_ms = 3600 * 1000;
+	const int64_t hour_ms = 3600000;
 	int64_t now_ms = clock_monotonic_ms();
 	const struct ca_config_notify *n = &ca->config->notify;
 	struct error err = ERR_INIT;

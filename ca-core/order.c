@@ -323,7 +323,7 @@ int order_submit(struct order_work *w, struct error *err)
 	order_enter(w, ORDER_PENDING_VALIDATION, NULL, NULL);
 	for (size_t i = 0; i < o->name_count; i++)
 		o->names[i].next_check_ms = w->now_ms;
-	return order_use_known(w, err) || order_mail_codes(w, err) ? -1 : 0;
+	return order_use_known(w, err) || order_mail_codes(w, false, err) ? -1 : 0;
 }
 
 static int step_cancel(struct order_work *w, struct error *err)

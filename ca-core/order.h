@@ -9,12 +9,18 @@
  * tried again here. What has to happen by itself (checks, expiry, deadlines, issuing) is found by
  * STORE_BY_DUE; nothing is remembered outside the store but which checks are under way.
  *
- *   order.c           made, changed, submitted, copied, cancelled; what each state leads to
- *   order_show.c      as MSG_ORDER and MSG_ORDERS; what it waits for, in words
- *   order_validate.c  names: grants, earlier authorizations, checks by the validator, mail, CAA
- *   order_approve.c   tbs, statements, officers, deadlines
+ *   order.c           made, changed, submitted, copied, cancelled
+ *   order_request.c   a request for a certificate that becomes an order
+ *   order_work.c      one change of one order: look, decide, commit, again
+ *   order_state.c     what each state leads to, and what takes it back
+ *   order_validate.c  names: ways to show them, grants, what was shown before
+ *   order_check.c     checks by the validator, CAA; order_mail.c: codes by mail
+ *   order_tbs.c       the bytes that people decide about
+ *   order_approve.c   statements, officers, deadlines
  *   order_issue.c     ready -> issuing -> issued: everything once more against the same bytes, sign, commit
- *   order_due.c       what is due by the clock
+ *   order_due.c       what is due by the clock; order_organization.c: what a changed record does
+ *   order_show.c      as MSG_ORDER; what it waits for, in words; order_list.c: MSG_ORDERS
+ *   orders.c          what is under way between two processes, and being issued
  *   policy_dv.c, policy_ov.c, policy_ev.c   what each validation asks for, a page each
  *
  * Thread-safety: every function may be called from any thread. Source: PKI.md sections 3 to 5.

@@ -31,6 +31,8 @@ static int64_t pause_ms(uint32_t tries)
 int order_check_now(struct order_work *w, struct error *err)
 {
 	struct record_order *o = w->order;
+	if (!w->profile)
+		return err_set(err, ERR_PROFILE_UNKNOWN, "the order's profile is not in the configuration any more");
 	if (o->status != ORDER_PENDING_VALIDATION) {
 		const char *status = record_order_status_name(o->status);
 		(void)err_set(err, ERR_ORDER_STATE, "the order is %s: there is no name to check", status);
@@ -48,7 +50,7 @@ int order_check_now(struct order_work *w, struct error *err)
 		n->next_check_ms = at_ms;
 		w->changed = true;
 	}
-	return order_mail_codes(w, err);
+	return order_mail_codes(w, true, err);
 }
 
 /* ---- sending ---- */

@@ -8,6 +8,7 @@
 
 #define REST_MS 60000  /* with nothing due sooner */
 #define CLOSED_MS 5000 /* how often those that wait for the validator are looked through while it is away */
+#define STUCK_MS 2000  /* after what could not be done */
 #define CHUNK 64
 
 /* ---- which are due ---- */
@@ -79,7 +80,8 @@ static int step_due(struct order_work *w, void *arg, struct error *err)
 		}
 		if (o->status == ORDER_PENDING_VALIDATION && w->profile && order_send_checks(w, &away) < 0)
 			log_debug("check not sent", KV("why", away.message));
-		return 0;
+		w->changed = w->changed || !w->profile; /* put off */
+		return o->status == ORDER_PENDING_VALIDATION && w->profile ? order_mail_codes(w, false, err) : 0;
 	case ORDER_PENDING_APPROVAL:
 		return order_review(w, err) < 0 ? -1 : 0;
 	case ORDER_READY:
@@ -92,31 +94,38 @@ static int step_due(struct order_work *w, void *arg, struct error *err)
 	}
 }
 
-static void do_due(struct ca *ca, struct bytes id)
+/* False where it could not be done now, and stays due. */
+static bool do_due(struct ca *ca, struct bytes id)
 {
 	const struct ca_actor self = ca_actor_self();
 	struct ca_issuer *issuer = NULL;
 	struct error err = ERR_INIT;
 	if (order_change(ca, &self, id, step_due, &issuer, NULL, &err)) {
 		log_err(LOG_LEVEL_WARN, "order not looked at", &err);
-		return;
+		return false;
 	}
-	if (!issuer || !ca_orders_claim(ca, id))
-		return;
+	if (!issuer)
+		return true;
+	if (!ca_orders_claim(ca, id))
+		return false;
 	if (ca->on_order_ready && ca->on_order_ready(ca->on_order_ready_arg, id, issuer))
-		return; /* who signs it releases it */
+		return true; /* who signs it releases it */
 	if (!ca->on_order_ready)
 		(void)order_issue_claimed(ca, NULL, id, &err);
 	ca_orders_release(ca, id);
+	return !ca->on_order_ready;
 }
 
 static int64_t do_all(struct found *f, int64_t now_ms)
 {
+	int64_t rest_ms = f->next_ms && f->next_ms - f->now_ms < REST_MS ? f->next_ms - f->now_ms : REST_MS;
+	size_t done = 0;
 	for (size_t i = 0; i < f->count; i++)
-		do_due(f->ca, bytes_of(f->ids[i]));
+		done += do_due(f->ca, bytes_of(f->ids[i]));
+	if (done < f->count)
+		return now_ms + STUCK_MS;
 	if (f->count == f->most)
 		return now_ms;
-	int64_t rest_ms = f->next_ms && f->next_ms - f->now_ms < REST_MS ? f->next_ms - f->now_ms : REST_MS;
 	return now_ms + (f->closed && rest_ms > CLOSED_MS ? CLOSED_MS : rest_ms);
 }
 

@@ -142,9 +142,8 @@ static int put_issued(void *arg, struct store_batch *batch, const struct ca_issu
 /* Who signs: the same issuer whose name stands in the bytes. */
 static int choose_signer(struct ca_issuance *i, struct error *err)
 {
-	struct ca_seat *seat = ca_issuer_seat(i->issuer, i->prefer, err);
-	i->signer = seat ? atomic_load_explicit(&seat->signer, memory_order_acquire) : NULL;
-	return seat ? 0 : -1;
+	i->signer = i->anywhere ? ca_issuer_signer(i->issuer, err) : ca_issuer_signer_in(i->issuer, i->token, err);
+	return i->signer ? 0 : -1;
 }
 
 static int fill_issuance(struct order_work *w, struct ca_issuance *i, struct error *err)
@@ -184,7 +183,8 @@ static int sign_and_commit(struct order_work *w, const struct ca_token *prefer, 
 	struct ca_issuance *i = ca_issuance_new(w->ca, w->actor, err);
 	if (!i)
 		return -1;
-	i->prefer = prefer;
+	i->anywhere = prefer == NULL;
+	i->token = prefer;
 	i->done = answered;
 	i->arg = &s;
 	if (fill_issuance(w, i, err) || ca_issuance_sign(i, err) || ca_issuance_commit(i, err)) {

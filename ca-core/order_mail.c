@@ -12,7 +12,8 @@
 #define CODE_OCTETS 16 /* 128 bits */
 #define TRIES_MAX 5
 #define MAIL_PAUSE_S ((int64_t)60) /* a code that is still good is not followed by another sooner */
-#define ADDRESSES_MAX 30
+#define MAILS_MAX 1000             /* in one batch */
+#define MAILS_PAUSE_MS 1000
 
 static bool has_code(const struct record_order_name *n)
 {
@@ -72,12 +73,10 @@ static void add_text(const struct order_work *w, const struct record_order_name 
 	buf_add_text(out, "\n\nIf it is not wanted, do nothing: without the code there is no certificate.\n");
 }
 
-static int mail_code(struct order_work *w, struct record_order_name *n, struct error *err)
+static int mail_code(struct order_work *w, struct record_order_name *n, const struct buf *addresses, struct error *err)
 {
 	uint8_t random[CODE_OCTETS];
-	auto_buf addresses = BUF_INIT;
 	auto_secret_buf code = BUF_INIT, text = BUF_INIT;
-	order_mail_addresses(w->ca, w->profile, n->name, &addresses);
 	if (RAND_bytes(random, sizeof(random)) != 1)
 		return err_openssl(err, ERR_INTERNAL, "no random number for a code");
 	text_add_base32(&code, BYTES(random, sizeof(random)));
@@ -85,24 +84,51 @@ static int mail_code(struct order_work *w, struct record_order_name *n, struct e
 	n->mail_tries = 0;
 	n->mail_until_s = order_now_s(w) + ORDER_MAIL_S;
 	add_text(w, n, buf_text(&code), &text);
-	if (notify_mail(w->ca, buf_bytes(&addresses), "Confirm a certificate request", buf_bytes(&text), w->order->id,
+	if (notify_mail(w->ca, buf_bytes(addresses), "Confirm a certificate request", buf_bytes(&text), w->order->id,
 			w->batch, err))
 		return -1;
 	struct ca_audit_entry entry;
 	order_tell(w, "order.code-mailed", &entry);
 	ca_audit_text(&entry, "name", n->name);
-	ca_audit_text(&entry, "to", buf_bytes(&addresses));
+	ca_audit_text(&entry, "to", buf_bytes(addresses));
 	order_told(w, &entry);
 	return 0;
 }
 
-int order_mail_codes(struct order_work *w, struct error *err)
+static size_t count_addresses(const struct buf *addresses)
 {
-	int64_t now_s = order_now_s(w);
+	size_t count = addresses->len > 0;
+	for (size_t i = 0; i < addresses->len; i++)
+		count += addresses->data[i] == ',';
+	return count;
+}
+
+static bool wants_code(const struct order_work *w, const struct record_order_name *n, bool again)
+{
+	if (n->status != AUTHORIZATION_PENDING || !(n->methods & METHOD_MAIL))
+		return false;
+	if (!n->mail_until_s)
+		return true;
+	bool fresh = has_code(n) && n->mail_until_s - ORDER_MAIL_S + MAIL_PAUSE_S > order_now_s(w);
+	return again && !fresh;
+}
+
+/* One batch holds so many; the order is due again for the rest. */
+int order_mail_codes(struct order_work *w, bool again, struct error *err)
+{
+	size_t mails = 0;
 	for (size_t i = 0; i < w->order->name_count; i++) {
 		struct record_order_name *n = &w->order->names[i];
-		bool fresh = has_code(n) && n->mail_until_s - ORDER_MAIL_S + MAIL_PAUSE_S > now_s;
-		if (n->status == AUTHORIZATION_PENDING && (n->methods & METHOD_MAIL) && !fresh && mail_code(w, n, err))
+		auto_buf addresses = BUF_INIT;
+		if (!wants_code(w, n, again))
+			continue;
+		order_mail_addresses(w->ca, w->profile, n->name, &addresses);
+		mails += count_addresses(&addresses);
+		if (mails > MAILS_MAX) {
+			w->retry_ms = w->now_ms + MAILS_PAUSE_MS;
+			return 0;
+		}
+		if (mail_code(w, n, &addresses, err))
 			return -1;
 	}
 	return 0;
@@ -162,6 +188,8 @@ int order_confirm(struct order_work *w, struct bytes name, struct bytes code, st
 		(void)err_set(err, ERR_ORDER_STATE, "the name does not wait for a code");
 		return err_about(err, "status", record_order_status_name(o->status), "pending-validation");
 	}
+	if (!w->profile)
+		return err_set(err, ERR_PROFILE_UNKNOWN, "the order's profile is not in the configuration any more");
 	if (!has_code(n) || n->mail_until_s <= order_now_s(w) || !(n->methods & METHOD_MAIL))
 		return err_set(err, ERR_VALIDATION_FAILED,
 			       "no code is open for this name: ask for a check, and another one is mailed");

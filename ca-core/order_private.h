@@ -192,8 +192,8 @@ int order_name_shown(struct order_work *w, struct record_order_name *n, enum rec
 
 /* ---- order_mail.c ---- */
 
-/* Mails codes for the names that may be shown so and have no good one. */
-int order_mail_codes(struct order_work *w, struct error *err);
+/* Mails codes for the names that may be shown so and never had one; again: also where one is void, or a minute old. */
+int order_mail_codes(struct order_work *w, bool again, struct error *err);
 int order_confirm(struct order_work *w, struct bytes name, struct bytes code, struct error *err);
 /* The addresses for a name, separated by commas; nothing where mail cannot show it. */
 void order_mail_addresses(const struct ca *ca, const struct ca_profile *profile, struct bytes name, struct buf *out);

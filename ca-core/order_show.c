@@ -7,7 +7,8 @@
 #include "ca-core/orders.h"
 #include "ca-core/policy_validation.h"
 
-#define WORDS_MAX 3000 /* of what it waits for */
+#define WORDS_MAX 3000                      /* of what it waits for */
+#define NAMES_BYTES_MAX ((size_t)500 << 10) /* of what is said of names: a frame holds 1 MiB */
 
 /* ---- what it waits for ---- */
 
@@ -62,6 +63,22 @@ static void wait_approval(struct order_work *w, struct buf *out)
 		   needed > given + 1 ? "s" : "", clock_rfc3339(o->approve_before_s, time));
 }
 
+static void wait_signing(const struct order_work *w, struct buf *out)
+{
+	struct error why = ERR_INIT;
+	struct ca_issuer *issuer = w->profile ? ca_issuer_find(w->ca, bytes_of(w->profile->issuer)) : NULL;
+	bool settled = true;
+	for (size_t i = 0; w->profile && i < w->order->name_count; i++)
+		settled = settled && order_name_is_settled(w->ca, w->profile, &w->order->names[i], order_now_s(w));
+	if (!settled)
+		buf_printf(out, "CAA records to be looked up once more%s",
+			   ca_orders_validator_away(w->ca) ? "; the validator is away" : "");
+	else if (issuer && !ca_issuer_signer(issuer, &why))
+		buf_printf(out, "the token to be there: %s", why.message);
+	else
+		buf_add_text(out, "the token of its issuer to sign");
+}
+
 void order_waits_for(struct order_work *w, struct buf *out)
 {
 	const struct record_order *o = w->order;
@@ -78,12 +95,12 @@ void order_waits_for(struct order_work *w, struct buf *out)
 		break;
 	case ORDER_READY:
 	case ORDER_ISSUING:
-		buf_add_text(out, "the token of its issuer to sign");
+		wait_signing(w, out);
 		break;
 	default:
 		return;
 	}
-	if (o->failure.len && out->len + o->failure.len < WORDS_MAX &&
+	if (o->failure.len && out->len > before && out->len + o->failure.len < WORDS_MAX &&
 	    !memmem(out->data + before, out->len - before, o->failure.data, o->failure.len))
 		buf_printf(out, " (%.*s)", (int)o->failure.len, (const char *)o->failure.data);
 }
@@ -133,19 +150,25 @@ static void add_methods(struct order_work *w, const struct record_order_name *n,
 	}
 }
 
-static void show_name(struct order_work *w, const struct record_order_name *n, struct message_authorization *a)
+/* brief: the order is so long that the rest is left out. Returns about how many octets it takes. */
+static size_t show_name(struct order_work *w, const struct record_order_name *n, bool brief,
+			struct message_authorization *a)
 {
 	bool valid = order_name_is_shown(n, order_now_s(w));
+	size_t size = 2 * n->name.len + 100;
 	*a = (struct message_authorization){ .name = n->name,
 					     .status = bytes_of(valid ? "valid" : "pending"),
 					     .expires_s = valid ? n->expires_s : w->order->expires_s,
 					     .checked_s = n->checked_ms / 1000,
 					     .error_code = n->error_code,
-					     .error = n->error };
+					     .error = brief ? BYTES_NONE : n->error };
 	if (valid)
 		add_method(a, record_method_name(n->methods), BYTES_NONE, BYTES_NONE);
-	else if (!record_order_is_over(w->order->status))
+	else if (!record_order_is_over(w->order->status) && !brief)
 		add_methods(w, n, a);
+	for (uint32_t i = 0; i < a->method_count; i++)
+		size += 40 + a->methods[i].where.len + a->methods[i].what.len;
+	return size + a->error.len;
 }
 
 static void show_subject(struct order_work *w, struct message_order *m)
@@ -176,10 +199,11 @@ static void show_decisions(const struct order_work *w, struct message_order *m)
 static void show_lists(struct order_work *w, struct message_order *m)
 {
 	const struct record_order *o = w->order;
+	size_t size = 0;
 	m->name_count = m->authorization_count = (uint32_t)o->name_count;
 	for (size_t i = 0; i < o->name_count; i++) {
 		m->names[i] = o->names[i].name;
-		show_name(w, &o->names[i], &m->authorizations[i]);
+		size += show_name(w, &o->names[i], size > NAMES_BYTES_MAX, &m->authorizations[i]);
 	}
 	m->not_copied_count = (uint32_t)o->not_copied_count;
 	for (size_t i = 0; i < o->not_copied_count; i++)
@@ -198,7 +222,7 @@ int order_show(struct order_work *w, struct buf *out, struct error *err)
 	if (!m)
 		return err_set(err, ERR_INTERNAL, "no memory for an order");
 	order_waits_for(w, &words);
-	*m = (struct message_order){ .id = o->id };
+	m->id = o->id;
 	m->status = bytes_of(record_order_status_name(o->status));
 	m->profile = o->profile;
 	m->requester = o->requester;

@@ -21,7 +21,6 @@ static void held_free(struct held *h)
 
 static int hold(struct order_work *w, struct held *h, struct error *err)
 {
-	h->names = CA_NAMES_INIT;
 	if (!w->profile)
 		return err_set(err, ERR_PROFILE_UNKNOWN, "the order's profile is not in the configuration any more");
 	if (order_work_organization(w, err) < 0 || order_names(w->order, &h->names, err))
@@ -58,19 +57,19 @@ static int is_agreed(const struct ca_case *c, struct error *err)
 int order_policy(struct order_work *w, struct error *err)
 {
 	auto_buf subject = BUF_INIT;
-	auto_held h;
+	auto_held h = { .names = CA_NAMES_INIT };
 	return hold(w, &h, err) || request_holds(&h.c, err) || order_subject(w, &subject, err) ? -1 : 0;
 }
 
 int order_may_agree(struct order_work *w, const char *officer, struct error *err)
 {
-	auto_held h;
+	auto_held h = { .names = CA_NAMES_INIT };
 	return hold(w, &h, err) || ca_policy_may_agree(&h.c, officer, err) ? -1 : 0;
 }
 
 int order_holds(struct order_work *w, struct error *err)
 {
-	auto_held h;
+	auto_held h = { .names = CA_NAMES_INIT };
 	return hold(w, &h, err) || request_holds(&h.c, err) || ca_policy_dv_shown(&h.c, err) || is_agreed(&h.c, err)
 		       ? -1
 		       : 0;
@@ -80,7 +79,7 @@ int order_subject(struct order_work *w, struct buf *out, struct error *err)
 {
 	auto_free struct ca_policy_texts *texts = malloc(sizeof(*texts));
 	struct ca_subject subject = { 0 };
-	auto_held h;
+	auto_held h = { .names = CA_NAMES_INIT };
 	if (hold(w, &h, err))
 		return -1;
 	if (!texts)
@@ -135,7 +134,7 @@ int order_fail(struct order_work *w, const struct error *why, struct error *err)
 static bool all_shown(struct order_work *w)
 {
 	struct error open = ERR_INIT;
-	auto_held h;
+	auto_held h = { .names = CA_NAMES_INIT };
 	return hold(w, &h, &open) == 0 && ca_policy_dv_shown(&h.c, &open) == 0;
 }
 
@@ -149,7 +148,7 @@ static int go_on(struct order_work *w, struct error *err)
 {
 	struct record_order *o = w->order;
 	struct error open = ERR_INIT;
-	auto_held h;
+	auto_held h = { .names = CA_NAMES_INIT };
 	if (ca_policy_approvals(w->profile) == 0) {
 		if (order_pin_organization(w, err))
 			return -1;
@@ -174,12 +173,27 @@ static int go_on(struct order_work *w, struct error *err)
 	return 0;
 }
 
+/* What was looked up of CAA counts for hours, what was shown for months: the first is looked up again by itself. */
+static void look_up_again(struct order_work *w)
+{
+	for (size_t i = 0; w->profile && i < w->order->name_count; i++) {
+		struct record_order_name *n = &w->order->names[i];
+		if (n->next_check_ms || !order_name_is_shown(n, order_now_s(w)) ||
+		    order_name_is_settled(w->ca, w->profile, n, order_now_s(w)))
+			continue;
+		n->next_check_ms = w->now_ms;
+		w->changed = true;
+	}
+}
+
 static int advance_validation(struct order_work *w, struct error *err)
 {
 	struct error why = ERR_INIT;
-	(void)order_lapse_names(w);
-	if (order_use_known(w, err))
+	if (w->profile)
+		(void)order_lapse_names(w);
+	if (w->profile && order_use_known(w, err))
 		return -1;
+	look_up_again(w);
 	if (order_policy(w, &why) == 0 && all_shown(w) && go_on(w, &why) == 0)
 		return 0;
 	if (why.code == ERR_NONE)
@@ -205,7 +219,7 @@ int order_advance(struct order_work *w, struct error *err)
 	case ORDER_PENDING_VALIDATION:
 		return advance_validation(w, err);
 	case ORDER_PENDING_APPROVAL: {
-		auto_held h;
+		auto_held h = { .names = CA_NAMES_INIT };
 		struct error open = ERR_INIT;
 		if (hold(w, &h, err))
 			return -1;
@@ -306,7 +320,7 @@ static int past_end(const struct order_work *w, struct error *why)
 /* Asked anew what was decided with the record of then. */
 static int record_holds(struct order_work *w, struct error *why)
 {
-	auto_held h;
+	auto_held h = { .names = CA_NAMES_INIT };
 	if (hold(w, &h, why) || request_holds(&h.c, why))
 		return -1;
 	if (!w->organization || w->organization->record.version == w->order->organization_version)
@@ -383,9 +397,9 @@ static void sooner(int64_t *due_ms, int64_t at_ms)
 static void names_due(const struct order_work *w, int64_t *due_ms)
 {
 	const struct record_order *o = w->order;
-	for (size_t i = 0; i < o->name_count; i++) {
+	for (size_t i = 0; w->profile && i < o->name_count; i++) {
 		const struct record_order_name *n = &o->names[i];
-		bool settled = w->profile && order_name_is_settled(w->ca, w->profile, n, order_now_s(w));
+		bool settled = order_name_is_settled(w->ca, w->profile, n, order_now_s(w));
 		sooner(due_ms, settled ? n->expires_s * 1000 : n->next_check_ms);
 	}
 }

@@ -179,9 +179,9 @@ static int use_earlier(struct order_work *w, struct record_order_name *n, struct
 		       struct error *err)
 {
 	auto_buf key = BUF_INIT, owner = BUF_INIT;
-	struct record_authorization a;
+	struct record_authorization a = { .shown_s = 0 };
 	struct bytes value;
-	uint64_t version;
+	uint64_t version = 0;
 	order_owner(w->order, &owner);
 	record_key_authorization(&key, buf_bytes(&owner), at);
 	int found = store_get(w->snap, STORE_AUTHORIZATIONS, buf_bytes(&key), &value, &version, err);

@@ -237,44 +237,54 @@ static int commit(struct order_work *w, struct error *err)
 	return 0;
 }
 
-static int finish(struct order_work *w, struct buf *out, char *id, bool *again, struct error *err)
+/* What is asked for by order_change or order_make. */
+struct change {
+	const struct ca_actor *actor;
+	const struct bytes *id; /* NULL: a new one */
+	order_step *step;
+	void *arg;
+	struct buf *out; /* or NULL */
+	char *made;      /* gets the id; or NULL */
+	bool again;      /* somebody else was faster */
+};
+
+static int finish(struct order_work *w, struct change *c, struct error *err)
 {
 	if (!record_order_is_over(w->order->status) && w->order->status != ORDER_DRAFT && order_advance(w, err))
 		return -1;
 	if (w->changed && commit(w, err)) {
-		*again = err->code == ERR_CONFLICT;
+		c->again = err->code == ERR_CONFLICT;
 		return -1;
 	}
-	if (id)
-		(void)snprintf(id, ORDER_ID_SIZE, "%.*s", (int)w->order->id.len, (const char *)w->order->id.data);
+	if (c->made)
+		(void)snprintf(c->made, ORDER_ID_SIZE, "%.*s", (int)w->order->id.len,
+			       w->order->id.len ? (const char *)w->order->id.data : "");
 	if (w->refusal.code) {
 		*err = w->refusal;
 		return -1;
 	}
-	return out ? order_show(w, out, err) : 0;
+	return c->out ? order_show(w, c->out, err) : 0;
 }
 
-static int attempt(struct ca *ca, const struct ca_actor *actor, const struct bytes *id, order_step *step, void *arg,
-		   struct buf *out, char *made, bool *again, struct error *err)
+static int attempt(struct ca *ca, struct change *c, struct error *err)
 {
-	auto_order_work *w = order_work_new(ca, actor, err);
+	auto_order_work *w = order_work_new(ca, c->actor, err);
 	if (!w)
 		return -1;
-	if ((id && order_work_load(w, *id, err)) || step(w, arg, err))
+	if ((c->id && order_work_load(w, *c->id, err)) || c->step(w, c->arg, err))
 		return -1;
-	return finish(w, out, made, again, err);
+	return finish(w, c, err);
 }
 
-static int change(struct ca *ca, const struct ca_actor *actor, const struct bytes *id, order_step *step, void *arg,
-		  struct buf *out, char *made, struct error *err)
+static int change(struct ca *ca, struct change *c, struct error *err)
 {
+	int result = -1;
 	if (ca_clock_check(ca, ca_now_ms(ca), err) || ca_restore_check(ca, err))
 		return -1;
-	int result = -1;
-	bool again = true;
-	for (int i = 0; i < ATTEMPTS && again; i++) {
-		again = false;
-		result = attempt(ca, actor, id, step, arg, out, made, &again, err);
+	c->again = true;
+	for (int i = 0; i < ATTEMPTS && c->again; i++) {
+		c->again = false;
+		result = attempt(ca, c, err);
 	}
 	return result;
 }
@@ -282,13 +292,15 @@ static int change(struct ca *ca, const struct ca_actor *actor, const struct byte
 int order_change(struct ca *ca, const struct ca_actor *actor, struct bytes id, order_step *step, void *arg,
 		 struct buf *out, struct error *err)
 {
-	return change(ca, actor, &id, step, arg, out, NULL, err);
+	struct change c = { .actor = actor, .id = &id, .step = step, .arg = arg, .out = out };
+	return change(ca, &c, err);
 }
 
 int order_make(struct ca *ca, const struct ca_actor *actor, order_step *step, void *arg, struct buf *out, char *id,
 	       struct error *err)
 {
-	return change(ca, actor, NULL, step, arg, out, id, err);
+	struct change c = { .actor = actor, .step = step, .arg = arg, .out = out, .made = id };
+	return change(ca, &c, err);
 }
 
 /* ---- for others ---- */

@@ -28,7 +28,7 @@ bool ca_orders_under_way(struct ca *ca, struct bytes thing);
 bool ca_orders_open(struct ca *ca);
 /* Whether the last try did not find it. */
 bool ca_orders_validator_away(struct ca *ca);
-/* Something may be due sooner than was known: called after the commit that says so, for who looks finds nothing before. */
+/* Something may be due sooner than was known: called after the commit that says so, for nothing is found before. */
 void ca_orders_wake(struct ca *ca);
 /* Forgets what was not answered in time: it is due again. */
 void ca_orders_forget_lost(struct ca *ca);
@@ -42,7 +42,7 @@ void ca_orders_release(struct ca *ca, struct bytes order);
 
 /* What came of a check; of a delivery: order_check.c, notify_deliver.c. */
 void order_seen(struct ca *ca, struct bytes order, struct bytes name, const struct message_validated *seen);
-void notify_delivered(struct ca *ca, struct bytes key, const struct message_delivered *result);
+void notify_delivered(struct ca *ca, struct bytes id, const struct message_delivered *result);
 
 /* Counted since start, for /metrics. */
 enum orders_result {

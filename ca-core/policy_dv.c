@@ -69,11 +69,28 @@ static int can_be_shown(const struct ca_case *c, const struct ca_name *name, str
 		      "names below the requester's grants", err);
 }
 
+/* PKI.md section 2: a client's common name is free text as far as a grant goes; nothing else could show it. */
+static int common_name_is_one_of_the_names_or_granted(const struct ca_case *c, const char *common_name,
+						      struct error *err)
+{
+	const struct ca_names none = CA_NAMES_INIT;
+	char requester[RECORD_NAME_MAX + 1];
+	bool covered = ca_kind_is_server(c->profile->kind) || !common_name[0];
+	for (size_t i = 0; !covered && i < c->names->count; i++)
+		covered = strcmp(c->names->items[i].text, common_name) == 0;
+	if (covered)
+		return 0;
+	(void)snprintf(requester, sizeof(requester), "%.*s", (int)c->order->requester.len,
+		       (const char *)c->order->requester.data);
+	return ca_config_granted(c->ca->config, requester, c->profile, &none, common_name, err);
+}
+
 int ca_policy_dv_request(const struct ca_case *c, struct error *err)
 {
 	char common_name[65];
 	if (ca_request_common_name(c->order->common_name, common_name, err) ||
-	    ca_request_usable(c->profile, c->names, common_name, err) || ca_request_kinds(c->profile, c->names, err))
+	    ca_request_usable(c->profile, c->names, common_name, err) || ca_request_kinds(c->profile, c->names, err) ||
+	    common_name_is_one_of_the_names_or_granted(c, common_name, err))
 		return -1;
 	for (size_t i = 0; i < c->names->count; i++) {
 		const struct ca_name *name = &c->names->items[i];

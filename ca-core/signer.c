@@ -10,9 +10,10 @@
 #include "ca-core/audit.h"
 #include "ca-core/publish.h"
 
+#define ADMINS_END_MS 8000 /* a backup may be under way; all of it is done before the supervisor loses patience */
+#define THREADS_END_MS 3000
+#define LEAVING_MS 200 /* for either, where it is known that some do not end */
 #define DRAIN_MS 10000
-#define JOIN_MS 3000        /* for all threads together */
-#define JOIN_LEAVING_MS 200 /* where it is known that some do not come */
 #define STORE_FOLDER "store"
 #define PUBLISHED_FOLDER "published"
 
@@ -151,6 +152,29 @@ static int start(struct signer *s, const struct pins *pins, struct error *err)
 
 /* ---- stop ---- */
 
+/* Nobody waits for a token any more, or begins anything new. */
+static void begin_to_stop(struct signer *s)
+{
+	(void)pthread_mutex_lock(&s->lock);
+	s->stopping = true;
+	(void)pthread_cond_broadcast(&s->changed);
+	(void)pthread_mutex_unlock(&s->lock);
+}
+
+/* False where a thread is inside a call that does not return. */
+static bool end_threads(struct signer *s)
+{
+	bool leaving = atomic_load(&s->leaving);
+	bool ended = signer_admin_stop(s, clock_monotonic_ms() + (leaving ? LEAVING_MS : ADMINS_END_MS));
+	signer_orders_stop(s);
+	int64_t until_ms = clock_monotonic_ms() + (leaving ? LEAVING_MS : THREADS_END_MS);
+	ended = signer_lanes_stop(s, until_ms) && ended;
+	ended = signer_tokens_stop(s, until_ms) && ended;
+	signer_lists_give_up(s, true);
+	signer_keeper_stop(s);
+	return ended;
+}
+
 /* Whatever was signed gets its commit and, as far as the front still listens, its answer. */
 static void drain(struct signer *s)
 {
@@ -162,19 +186,21 @@ static void drain(struct signer *s)
 		channel_flush(s->front, 1000);
 }
 
-static void record_stop(struct signer *s)
+static void record_stop(struct signer *s, bool sign_head)
 {
 	struct error err = ERR_INIT;
 	if (ca_clock_check(s->ca, ca_now_ms(s->ca), &err) == 0 &&
-	    (record(s, "signer.stopped", &err) || ca_audit_sign_head(s->ca, false, &err)))
+	    (record(s, "signer.stopped", &err) || (sign_head && ca_audit_sign_head(s->ca, false, &err))))
 		log_err(LOG_LEVEL_WARN, "stop not recorded", &err);
 }
 
-/* A call into a token's module that does not return cannot be ended, and its module not be finalized. The store
- * is closed only while nobody may use it; but it is whole at any time. */
+/* A call into a token's module that does not return cannot be ended, and its module not be finalized; nor may the
+ * token be asked to sign a head. The store is closed only while nobody may use it; but it is whole at any time, and
+ * commits are made in turn: with the one that records the stop those before it are on the disk. */
 static void leave_stuck(struct signer *s)
 {
-	log_error("a call into a token does not return: the signer leaves without finalizing its module");
+	log_error("a thread does not end, as inside a call into a token: the signer leaves without finalizing its "
+		  "module");
 	if (s->front)
 		channel_flush(s->front, 1000);
 	_exit(atomic_load(&s->leaving) ? ROLE_AGAIN : 0);
@@ -182,16 +208,12 @@ static void leave_stuck(struct signer *s)
 
 static void stop(struct signer *s, bool started)
 {
-	s->join_until_ms = clock_monotonic_ms() + (atomic_load(&s->leaving) ? JOIN_LEAVING_MS : JOIN_MS);
-	signer_admin_stop(s);
-	signer_orders_stop(s);
-	bool ended = signer_lanes_stop(s);
-	ended = signer_tokens_stop(s) && ended;
-	signer_keeper_stop(s);
+	begin_to_stop(s);
+	bool ended = end_threads(s);
 	if (s->front && ended)
 		drain(s);
 	if (started)
-		record_stop(s);
+		record_stop(s, ended);
 	if (!ended)
 		leave_stuck(s);
 	ca_sessions_free(s->sessions);

@@ -55,8 +55,9 @@ struct admin_connection {
 struct lane {
 	struct signer *signer;
 	const struct ca_token *token;
-	struct queue *questions; /* NULL: the lane is not used */
-	_Atomic size_t load;     /* questions in it, those at work included */
+	struct queue *questions;  /* NULL: the lane is not used */
+	_Atomic size_t load;      /* questions in it, those at work included */
+	_Atomic int64_t taken_ms; /* when a worker took one the last time, CLOCK_MONOTONIC */
 	pthread_t workers[SIGNER_WORKERS_MAX];
 	unsigned worker_count, wanted; /* the watch adds some for those that do not return */
 };
@@ -67,7 +68,7 @@ struct waiting {
 	pthread_cond_t changed;
 	struct question *first;
 	size_t count;
-	uint64_t waits, timeouts;
+	uint64_t waits, timeouts; /* questions, however often each was tried */
 	bool token_changed, closed;
 };
 
@@ -89,6 +90,8 @@ struct list_waiter {
 	struct ca_issuer *issuer;
 	uint64_t id; /* of the front's question */
 	struct ca_actor actor;
+	int64_t until_ms; /* CLOCK_MONOTONIC: then nobody listens any more */
+	bool served;      /* by the list that is being made */
 };
 
 /* The thread that does what orders and deliveries have to do by the clock. */
@@ -119,8 +122,7 @@ struct signer {
 	pthread_mutex_t lock;   /* for all that follows */
 	pthread_cond_t changed; /* by CLOCK_MONOTONIC */
 	bool stopping;
-	int64_t join_until_ms; /* CLOCK_MONOTONIC: how long an orderly stop waits for threads, all in all */
-	_Atomic bool leaving;  /* for a new process: a token's module cannot be helped otherwise */
+	_Atomic bool leaving; /* for a new process: a token's module cannot be helped otherwise */
 	struct tender tenders[CA_CONFIG_TOKENS_MAX];
 	bool head_wanted; /* every list has its head */
 	pthread_t keeper, admin;
@@ -136,24 +138,27 @@ struct signer {
 
 /* ---- signer_lanes.c ---- */
 int signer_lanes_start(struct signer *s, struct error *err);
-/* After the last question; answers what is queued, and what waits. False where a worker is inside a token's call
- * that does not return: then nothing that it may use can be freed. */
-bool signer_lanes_stop(struct signer *s);
+/* After the last question; answers what is queued, and what waits. False where a worker has not ended until then
+ * (CLOCK_MONOTONIC), because it is inside a token's call that does not return: nothing that it may use can be freed. */
+bool signer_lanes_stop(struct signer *s, int64_t until_ms);
 /* Who signs under this profile; NULL where there is no such profile, or nobody does. */
 struct ca_issuer *signer_issuer_of(struct signer *s, struct bytes profile);
-/* To the lane of its issuer's best token. False where that is full. */
+/* To the lane of its issuer's best token; where none is there, to that of what needs none, for what can be said
+ * without. False where that is full. */
 bool signer_lane_push(struct signer *s, struct question *q);
 /* A question that nothing was signed for, because the token is away: it waits for it, and is ours no more. False
  * where it has waited long enough, or too many wait. */
 bool signer_park(struct signer *s, struct question *q);
+/* Answers one that waits no more: why nothing was signed, and how long it was waited for. Owns it. */
+void signer_give_up(struct signer *s, struct question *q, const char *why);
 /* For struct ca's on_token_changed. */
 void signer_token_changed(void *arg);
 uint64_t signer_lanes_length(struct signer *s);
 /* Waits, as a question would, until a token with the issuer's key can sign. For threads of which each serves one
  * person; when the time is over the caller finds out why. */
 void signer_wait_for_token(struct signer *s, const struct ca_issuer *issuer);
-/* pthread_join, until the signer's join_until_ms at most. False: it has not ended. */
-bool signer_join(const struct signer *s, pthread_t thread);
+/* pthread_join until then, CLOCK_MONOTONIC. False: it has not ended. */
+bool signer_join(pthread_t thread, int64_t until_ms);
 
 /* ---- signer_front.c ---- */
 /* One frame of the front: queued for a worker, or refused at once. */
@@ -166,16 +171,17 @@ void signer_answer_error(struct signer *s, uint64_t id, const struct error *err)
 
 /* ---- signer_admin.c ---- */
 int signer_admin_start(struct signer *s, struct error *err);
-void signer_admin_stop(struct signer *s);
+bool signer_admin_stop(struct signer *s, int64_t until_ms); /* as signer_lanes_stop */
 
 /* ---- signer_tokens.c ---- */
 int signer_tokens_start(struct signer *s, struct error *err);
-bool signer_tokens_stop(struct signer *s); /* as signer_lanes_stop */
+bool signer_tokens_stop(struct signer *s, int64_t until_ms); /* as signer_lanes_stop */
 
 /* ---- signer_lists.c ---- */
 /* The list is made soon; many calls in a burst make few lists. */
 void signer_list_due(struct signer *s, struct ca_issuer *issuer);
-/* The same now, answered to the front's question when it is out. ERR_BUSY. */
+/* The same now, answered to the front's question when it is out. ERR_TOKEN_UNAVAILABLE where the issuer's key is not
+ * ours to use, ERR_BUSY. */
 int signer_list_now(struct signer *s, struct ca_issuer *issuer, const struct ca_actor *actor, uint64_t id,
 		    struct error *err);
 /* Makes the lists that are wanted, or due by time, of the issuers whose lists this token's thread makes.
@@ -183,6 +189,8 @@ int signer_list_now(struct signer *s, struct ca_issuer *issuer, const struct ca_
 void signer_lists_keep(struct signer *s, const struct ca_token *token, int64_t up_since_ms);
 /* When the next wish of one of those is due; INT64_MAX: none is. With the signer's lock. */
 int64_t signer_lists_next_ms(struct signer *s, const struct ca_token *token);
+/* Answers those who have waited too long for a list, as behind a call that does not return; all: everybody. */
+void signer_lists_give_up(struct signer *s, bool all);
 
 /* ---- signer_keeper.c ---- */
 int signer_keeper_start(struct signer *s, struct error *err);

@@ -359,9 +359,10 @@ int signer_admin_start(struct signer *s, struct error *err)
 	return 0;
 }
 
-void signer_admin_stop(struct signer *s)
+bool signer_admin_stop(struct signer *s, int64_t until_ms)
 {
 	const uint64_t one = 1;
+	bool ended = true;
 	if (s->admin_runs) {
 		if (write(s->admin_wake, &one, sizeof(one)) != sizeof(one))
 			log_warn("cannot wake the thread of admin.sock");
@@ -376,10 +377,11 @@ void signer_admin_stop(struct signer *s)
 		if (a->channel)
 			channel_shutdown(a->channel);
 		(void)pthread_mutex_unlock(&s->lock);
-		(void)pthread_join(a->thread, NULL);
-		a->used = false;
+		a->used = !signer_join(a->thread, until_ms);
+		ended = ended && !a->used;
 	}
 	if (s->admin_wake >= 0)
 		(void)close(s->admin_wake);
 	s->admin_wake = -1;
+	return ended;
 }

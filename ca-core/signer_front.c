@@ -21,6 +21,8 @@ void signer_answer(struct signer *s, uint64_t id, uint16_t type, const struct bu
 		signer_answer_error(s, id, &err);
 	} else if (channel_send(s->front, type, id, buf_bytes(payload), &err) && err.code != ERR_UNREACHABLE) {
 		log_err(LOG_LEVEL_WARN, "answer lost", &err);
+		if (err.code == ERR_TOO_LARGE)
+			signer_answer_error(s, id, &err);
 	}
 }
 
@@ -145,7 +147,8 @@ static int answer_front_certificate(struct signer *s, const struct question *q, 
 	if (!issuer || !profile->internal || profile->kind != CA_KIND_SERVER)
 		return err_set(err, ERR_CONFIG, "there is no internal profile front of kind server with an issuer");
 	/* Tries that wait for the token use nothing up. */
-	if (!ca_issuer_signer(issuer, err) || front_names(s->ca->config, profile->names_max, &names, err) ||
+	if (!ca_issuer_signer_in(issuer, q->token, err) ||
+	    front_names(s->ca->config, profile->names_max, &names, err) ||
 	    front_subject(profile, &names, &subject, err) || take_front_allowance(s, err))
 		return ANSWER_ERROR;
 	const struct ca_actor self = ca_actor_self();
@@ -154,6 +157,7 @@ static int answer_front_certificate(struct signer *s, const struct question *q, 
 		.requester = "front",
 		.profile = profile,
 		.issuer = issuer,
+		.token = q->token,
 		.spki = m.spki,
 		.subject = buf_bytes(&subject),
 		.names = &names,
@@ -295,8 +299,12 @@ void signer_work(struct signer *s, struct question *q, struct buf *out)
 	int type = answer ? answer(s, q, out, &err) : ANSWER_LATER;
 	if (q->type == MSG_ISSUE)
 		store_coming(s->store, -1);
-	if (type == ANSWER_ERROR && err.code == ERR_TOKEN_UNAVAILABLE && signer_park(s, q))
-		return; /* nothing was signed: it waits for the token */
+	if (type == ANSWER_ERROR && err.code == ERR_TOKEN_UNAVAILABLE && q->issuer) {
+		/* Nothing was signed: it waits for the token. */
+		if (!signer_park(s, q))
+			signer_give_up(s, q, err.message);
+		return;
+	}
 	if (type == ANSWER_ERROR && err.code == ERR_TOKEN_UNAVAILABLE && q->type == MSG_ISSUE)
 		atomic_fetch_add(&s->ca->counters.refused[ERR_TOKEN_UNAVAILABLE], 1);
 	if (type == ANSWER_ERROR)
@@ -306,7 +314,7 @@ void signer_work(struct signer *s, struct question *q, struct buf *out)
 	free(q);
 }
 
-/* Whose key it needs, and how long it may wait for that. */
+/* Whose key it needs, and how long it may wait for that. One that is not ours to use does not come back. */
 static void prepare(struct signer *s, struct question *q)
 {
 	struct bytes payload = BYTES(q->payload, q->len);
@@ -314,6 +322,8 @@ static void prepare(struct signer *s, struct question *q)
 		q->issuer = signer_issuer_of(s, message_issue_profile(payload));
 	else if (q->type == MSG_FRONT_CERTIFICATE)
 		q->issuer = signer_issuer_of(s, bytes_of("front"));
+	if (q->issuer && !ca_issuer_is_ours(q->issuer))
+		q->issuer = NULL;
 	if (q->issuer)
 		q->until_ms = clock_monotonic_ms() + (int64_t)s->role->config->process.signing_wait_seconds * 1000;
 }

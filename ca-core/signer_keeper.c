@@ -52,10 +52,6 @@ void signer_keeper_stop(struct signer *s)
 {
 	if (!s->keeper_runs)
 		return;
-	(void)pthread_mutex_lock(&s->lock);
-	s->stopping = true;
-	(void)pthread_cond_broadcast(&s->changed);
-	(void)pthread_mutex_unlock(&s->lock);
 	(void)pthread_join(s->keeper, NULL);
 	s->keeper_runs = false;
 }

@@ -1,10 +1,11 @@
 /*
  * Lanes: who works on the front's questions, and who waits for a token.
  *
- * What needs no token has a lane of its own, and so has each token: a call that does not return
- * keeps the workers of that token's lane, and nobody else. A question whose token is away is set
- * aside, not held by a worker; the watch takes it up again when one of its issuer's tokens is
- * there, or answers it when it has waited long enough.
+ * What needs no token has a lane of its own, and so has each token, whose workers sign in that one
+ * alone: a call that does not return keeps the workers of that token's lane, and nobody else. While
+ * the token is away, what can be said without a signature is said in the first lane; a question
+ * that needs one is set aside, not held by a worker. The watch takes it up again when one of its
+ * issuer's tokens is there, or answers it when it has waited long enough.
  */
 #include <errno.h>
 
@@ -37,30 +38,36 @@ static struct lane *lane_of_token(struct signer *s, const struct ca_token *token
 	return &s->lanes[1 + (size_t)(token - s->ca->tokens)];
 }
 
+/* How well the issuer's key can be used by this lane's workers: ca_seat_rank. */
+static int rank_in(struct signer *s, const struct lane *lane, const struct ca_issuer *issuer)
+{
+	for (size_t i = 0; lane->questions && i < issuer->seat_count; i++)
+		if (lane_of_token(s, issuer->seats[i].token) == lane)
+			return ca_seat_rank(&issuer->seats[i]);
+	return 0;
+}
+
 /* Of several tokens with the issuer's key the best one, and among equals that with the shortest line. */
 static struct lane *choose_lane(struct signer *s, const struct ca_issuer *issuer)
 {
-	struct lane *best = NULL;
-	int best_rank = -1;
+	struct lane *best = &s->lanes[0];
+	int best_rank = 0;
 	for (size_t i = 0; issuer && i < issuer->seat_count; i++) {
-		const struct ca_seat *seat = &issuer->seats[i];
-		struct lane *lane = lane_of_token(s, seat->token);
-		if (!lane->questions)
-			continue;
-		if (issuer->seat_count == 1)
-			return lane;
-		int rank = ca_seat_rank(seat);
-		if (rank > best_rank || (rank == best_rank && atomic_load(&lane->load) < atomic_load(&best->load))) {
+		struct lane *lane = lane_of_token(s, issuer->seats[i].token);
+		int rank = rank_in(s, lane, issuer);
+		if (rank > best_rank ||
+		    (rank && rank == best_rank && atomic_load(&lane->load) < atomic_load(&best->load))) {
 			best = lane;
 			best_rank = rank;
 		}
 	}
-	return best ? best : &s->lanes[0];
+	return best;
 }
 
-bool signer_lane_push(struct signer *s, struct question *q)
+static bool push(struct signer *s, struct lane *lane, struct question *q)
 {
-	struct lane *lane = choose_lane(s, q->issuer);
+	if (!lane->questions)
+		return false; /* it has stopped */
 	/* The writer of the store waits a moment for what is known to be coming. */
 	int coming = q->type == MSG_ISSUE ? 1 : 0;
 	store_coming(s->store, coming);
@@ -70,6 +77,23 @@ bool signer_lane_push(struct signer *s, struct question *q)
 	atomic_fetch_sub(&lane->load, 1);
 	store_coming(s->store, -coming);
 	return false;
+}
+
+bool signer_lane_push(struct signer *s, struct question *q)
+{
+	return push(s, choose_lane(s, q->issuer), q);
+}
+
+/* A question that was taken out of this lane goes to another: not done, but gone from here. */
+static bool pass_on(struct signer *s, struct lane *from, struct lane *to, struct question *q)
+{
+	int coming = q->type == MSG_ISSUE ? 1 : 0;
+	if (!push(s, to, q))
+		return false;
+	/* From here on it may be done, and freed. */
+	atomic_fetch_sub(&from->load, 1);
+	store_coming(s->store, -coming);
+	return true;
 }
 
 uint64_t signer_lanes_length(struct signer *s)
@@ -98,7 +122,7 @@ bool signer_park(struct signer *s, struct question *q)
 		q->next = w->first;
 		w->first = q;
 		w->count++;
-		w->waits++;
+		w->waits += q->tries == 1;
 		(void)pthread_cond_signal(&w->changed);
 	}
 	(void)pthread_mutex_unlock(&w->lock);
@@ -136,23 +160,38 @@ void signer_wait_for_token(struct signer *s, const struct ca_issuer *issuer)
 	(void)pthread_mutex_unlock(&s->lock);
 }
 
-static void time_is_over(struct signer *s, struct question *q)
+void signer_give_up(struct signer *s, struct question *q, const char *why)
 {
-	struct error err = ERR_INIT, why = ERR_INIT;
-	unsigned seconds = s->role->config->process.signing_wait_seconds;
+	struct error err = ERR_INIT;
+	struct waiting *w = &s->waiting;
 	if (q->type == SIGNER_ISSUE_ORDER) {
 		signer_orders_drop(s, q);
 		return;
 	}
-	if (!ca_issuer_signer(q->issuer, &why))
-		(void)err_set(&err, ERR_TOKEN_UNAVAILABLE, "%s; it was waited for %u s", why.message, seconds);
+	(void)pthread_mutex_lock(&w->lock);
+	bool closed = w->closed, over = !closed && clock_monotonic_ms() >= q->until_ms;
+	w->timeouts += over;
+	(void)pthread_mutex_unlock(&w->lock);
+	if (over)
+		(void)err_set(&err, ERR_TOKEN_UNAVAILABLE, "%s; it was waited for %u s", why,
+			      s->role->config->process.signing_wait_seconds);
 	else
-		(void)err_set(&err, ERR_TOKEN_UNAVAILABLE, "the token of issuer %s did not sign within %u s",
-			      q->issuer->config->name, seconds);
+		(void)err_set(&err, ERR_TOKEN_UNAVAILABLE, "%s; %s", why,
+			      closed ? "the server stops" : "too many wait for it already");
 	if (q->type == MSG_ISSUE)
 		atomic_fetch_add(&s->ca->counters.refused[ERR_TOKEN_UNAVAILABLE], 1);
 	signer_answer_error(s, q->id, &err);
 	free(q);
+}
+
+/* One that nobody tries just now. */
+static void give_up_waiting(struct signer *s, struct question *q)
+{
+	struct error why = ERR_INIT;
+	if (ca_issuer_signer(q->issuer, &why))
+		(void)err_set(&why, ERR_TOKEN_UNAVAILABLE, "the token of issuer %s did not sign",
+			      q->issuer->config->name);
+	signer_give_up(s, q, why.message);
 }
 
 /* Takes out of those who wait whose time has come, in either sense; returns when the next one's comes. */
@@ -176,7 +215,6 @@ static int64_t take_due(struct waiting *w, int64_t now_ms, struct question **aga
 		struct question **to = ready && !w->closed ? again : over;
 		*at = q->next;
 		w->count--;
-		w->timeouts += to == over;
 		q->next = *to;
 		*to = q;
 	}
@@ -188,18 +226,28 @@ static void settle_due(struct signer *s, struct question *again, struct question
 	while (over) {
 		struct question *q = over;
 		over = q->next;
-		time_is_over(s, q);
+		give_up_waiting(s, q);
 	}
 	while (again) {
 		struct question *q = again;
 		again = q->next;
 		/* Its lane is full: it waits on, and is looked at again. */
 		if (!signer_lane_push(s, q) && !signer_park(s, q))
-			time_is_over(s, q);
+			give_up_waiting(s, q);
 	}
 }
 
 /* ---- the workers ---- */
+
+/* Its token may have gone while it was queued, and another may have the same key. */
+static bool is_passed_on(struct lane *lane, struct question *q)
+{
+	struct signer *s = lane->signer;
+	if (!lane->token || !q->issuer)
+		return false;
+	struct lane *best = choose_lane(s, q->issuer);
+	return rank_in(s, best, q->issuer) > rank_in(s, lane, q->issuer) && pass_on(s, lane, best, q);
+}
 
 static void *work(void *arg)
 {
@@ -207,6 +255,9 @@ static void *work(void *arg)
 	auto_buf out = BUF_INIT;
 	struct question *q;
 	while ((q = queue_pop(lane->questions, -1))) {
+		atomic_store(&lane->taken_ms, clock_monotonic_ms());
+		if (is_passed_on(lane, q))
+			continue;
 		q->token = lane->token;
 		signer_work(lane->signer, q, &out);
 		atomic_fetch_sub(&lane->load, 1);
@@ -218,17 +269,40 @@ static void *work(void *arg)
 
 /* ---- calls that do not return ---- */
 
-/* The workers of such a token's lane may all be inside it: what they cannot take waits with the others. */
+/* The workers of such a token's lane may all be inside it. What they cannot take is looked at in the first lane:
+ * it may need no signature. */
 static void empty_lane(struct signer *s, struct lane *lane)
 {
 	struct question *q;
 	while ((q = queue_pop(lane->questions, 0))) {
+		if (pass_on(s, lane, &s->lanes[0], q))
+			continue;
 		atomic_fetch_sub(&lane->load, 1);
 		if (q->type == MSG_ISSUE)
 			store_coming(s->store, -1);
 		if (!signer_park(s, q))
-			time_is_over(s, q);
+			give_up_waiting(s, q);
 	}
+}
+
+/* The least of the limits decides how closely calls are watched. */
+static int64_t watch_pause_ms(const struct signer *s)
+{
+	int64_t pause_ms = WATCH_MS, wait_ms = (int64_t)s->role->config->process.signing_wait_seconds * 1000;
+	if (wait_ms / 4 < pause_ms)
+		pause_ms = wait_ms / 4;
+	for (size_t i = 0; i < s->ca->token_count; i++)
+		if ((int64_t)s->ca->tokens[i].config->call_seconds * 250 < pause_ms)
+			pause_ms = (int64_t)s->ca->tokens[i].config->call_seconds * 250;
+	return pause_ms;
+}
+
+/* All its workers are at work, more waits, and for a while none took anything: nobody has to wait behind them for
+ * longer than he would wait for the token. */
+static bool stands_still(const struct signer *s, const struct lane *lane)
+{
+	return atomic_load(&lane->load) > lane->worker_count &&
+	       clock_monotonic_ms() - atomic_load(&lane->taken_ms) >= watch_pause_ms(s);
 }
 
 /* The threads of calls that were written off are missing until those return. */
@@ -250,18 +324,17 @@ static bool watch_calls(struct signer *s)
 	bool troubled = false;
 	for (size_t i = 0; i < s->ca->token_count; i++) {
 		struct ca_token *t = &s->ca->tokens[i];
+		struct lane *lane = &s->lanes[1 + i];
 		struct hsm_token *open = atomic_load(&t->token);
 		if (!open)
 			continue;
-		if (s->lanes[1 + i].questions)
-			replace_lost(&s->lanes[1 + i], hsm_token_lost(open));
+		if (lane->questions)
+			replace_lost(lane, hsm_token_lost(open));
+		bool over_limit = hsm_token_watch(open);
 		enum hsm_token_state state = hsm_token_state(open);
-		troubled = troubled || (state != HSM_TOKEN_UP && state != HSM_TOKEN_PIN_REFUSED);
-		if (!hsm_token_watch(open))
-			continue;
-		troubled = true;
-		if (s->lanes[1 + i].questions)
-			empty_lane(s, &s->lanes[1 + i]);
+		troubled = troubled || over_limit || (state != HSM_TOKEN_UP && state != HSM_TOKEN_PIN_REFUSED);
+		if (lane->questions && (over_limit || stands_still(s, lane)))
+			empty_lane(s, lane);
 	}
 	return troubled;
 }
@@ -301,16 +374,6 @@ static void leave_if_nothing_else_helps(struct signer *s)
 	}
 }
 
-/* The least of the tokens' limits decides how closely their calls are watched. */
-static int64_t watch_pause_ms(const struct signer *s)
-{
-	int64_t pause_ms = WATCH_MS;
-	for (size_t i = 0; i < s->ca->token_count; i++)
-		if ((int64_t)s->ca->tokens[i].config->call_seconds * 250 < pause_ms)
-			pause_ms = (int64_t)s->ca->tokens[i].config->call_seconds * 250;
-	return pause_ms;
-}
-
 static void *watch(void *arg)
 {
 	struct signer *s = arg;
@@ -332,6 +395,7 @@ static void *watch(void *arg)
 				;
 		(void)pthread_mutex_unlock(&w->lock);
 		settle_due(s, again, over);
+		signer_lists_give_up(s, false);
 	} while (!closed);
 	return NULL;
 }
@@ -379,27 +443,29 @@ int signer_lanes_start(struct signer *s, struct error *err)
 	return 0;
 }
 
-bool signer_join(const struct signer *s, pthread_t thread)
+bool signer_join(pthread_t thread, int64_t until_ms)
 {
-	struct timespec until = wait_until(s->join_until_ms);
+	struct timespec until = wait_until(until_ms);
 	return pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == 0;
 }
 
-/* Threads that are inside a call which does not return stay where they are. */
-static bool stop_lane(struct lane *lane)
+/* Threads that are inside a call which does not return stay where they are; who stands behind them does not. */
+static bool stop_lane(struct signer *s, struct lane *lane, int64_t until_ms)
 {
 	bool ended = true;
 	for (unsigned i = 0; i < lane->worker_count; i++)
-		ended = signer_join(lane->signer, lane->workers[i]) && ended;
-	if (!ended)
+		ended = signer_join(lane->workers[i], until_ms) && ended;
+	if (!ended) {
+		empty_lane(s, lane);
 		return false;
+	}
 	lane->worker_count = 0;
 	queue_free(lane->questions);
 	lane->questions = NULL;
 	return true;
 }
 
-bool signer_lanes_stop(struct signer *s)
+bool signer_lanes_stop(struct signer *s, int64_t until_ms)
 {
 	bool ended = true;
 	/* Who waits is answered; nobody may wait any more. */
@@ -408,13 +474,14 @@ bool signer_lanes_stop(struct signer *s)
 	(void)pthread_cond_signal(&s->waiting.changed);
 	(void)pthread_mutex_unlock(&s->waiting.lock);
 	if (s->watch_runs)
-		(void)pthread_join(s->watch, NULL);
-	s->watch_runs = false;
+		s->watch_runs = !signer_join(s->watch, until_ms);
 	for (size_t i = 0; i < SIGNER_LANES_MAX; i++)
 		if (s->lanes[i].questions)
 			queue_close(s->lanes[i].questions);
+	if (s->watch_runs)
+		return false; /* it may use any of them */
 	for (size_t i = 0; i < SIGNER_LANES_MAX; i++)
 		if (s->lanes[i].questions)
-			ended = stop_lane(&s->lanes[i]) && ended;
+			ended = stop_lane(s, &s->lanes[i], until_ms) && ended;
 	return ended;
 }

@@ -33,6 +33,7 @@ static void care(struct turn *k)
 	if (token && now_ms - k->probed_ms >= hsm_token_rest_ms(token)) {
 		(void)hsm_token_probe(token, &err);
 		k->probed_ms = clock_monotonic_ms();
+		ca_token_settle_pin(k->tender->token);
 	}
 	if (k->attached)
 		return;
@@ -63,6 +64,14 @@ static bool take_head_wish(struct signer *s)
 	return wanted;
 }
 
+/* It stays wanted. */
+static void wish_head(struct signer *s)
+{
+	(void)pthread_mutex_lock(&s->lock);
+	s->head_wanted = true;
+	(void)pthread_mutex_unlock(&s->lock);
+}
+
 /* Every list has its head: what a list says, the log can show. And there is one every so often. */
 static void keep_head(struct turn *k)
 {
@@ -76,8 +85,10 @@ static void keep_head(struct turn *k)
 		return;
 	int failed = ca_audit_sign_head(ca, false, &err);
 	k->head_failed_ms = failed ? now_ms : 0;
-	if (failed)
-		log_err(LOG_LEVEL_WARN, "audit head not signed", &err);
+	if (!failed)
+		return;
+	log_err(LOG_LEVEL_WARN, "audit head not signed", &err);
+	wish_head(s);
 }
 
 /* ---- the thread ---- */
@@ -127,16 +138,12 @@ int signer_tokens_start(struct signer *s, struct error *err)
 	return 0;
 }
 
-bool signer_tokens_stop(struct signer *s)
+bool signer_tokens_stop(struct signer *s, int64_t until_ms)
 {
 	bool ended = true;
-	(void)pthread_mutex_lock(&s->lock);
-	s->stopping = true;
-	(void)pthread_cond_broadcast(&s->changed);
-	(void)pthread_mutex_unlock(&s->lock);
 	for (size_t i = 0; i < CA_CONFIG_TOKENS_MAX; i++) {
 		struct tender *t = &s->tenders[i];
-		if (t->runs && signer_join(s, t->thread))
+		if (t->runs && signer_join(t->thread, until_ms))
 			t->runs = false;
 		ended = ended && !t->runs;
 	}

@@ -67,6 +67,9 @@ void hsm_token_set_state(struct hsm_token *t, enum hsm_token_state to, const cha
 {
 	pthread_mutex_lock(&t->state_lock);
 	enum hsm_token_state from = hsm_token_state(t);
+	/* Nothing but another PIN leads out of a refused one. */
+	if (from == HSM_TOKEN_PIN_REFUSED && atomic_load(&t->pin_refused))
+		to = from;
 	bool changed = from != to;
 	if (changed) {
 		if (from == HSM_TOKEN_UP)
@@ -115,6 +118,7 @@ void hsm_token_saw(struct hsm_token *t, const char *call, CK_RV rv)
 	bool sure = class == HSM_CKR_MODULE || class == HSM_CKR_AWAY;
 	enum hsm_token_state state = hsm_token_state(t);
 	atomic_store(&t->failed_ms, clock_monotonic_ms());
+	atomic_store(&t->error_ms, clock_monotonic_ms());
 	if (state == HSM_TOKEN_UP || state == HSM_TOKEN_DEGRADED)
 		hsm_token_set_state(t, sure || failures >= HSM_FAILURES_MAX ? HSM_TOKEN_DOWN : HSM_TOKEN_DEGRADED, why);
 	if (t->care.changed) {
@@ -209,5 +213,5 @@ int64_t hsm_token_stuck_ms(struct hsm_token *t)
 
 int64_t hsm_token_lost_ms(struct hsm_token *t)
 {
-	return atomic_load(&t->failed_ms) > first_call_ms(t) ? hsm_token_stuck_ms(t) : 0;
+	return atomic_load(&t->error_ms) > first_call_ms(t) ? hsm_token_stuck_ms(t) : 0;
 }

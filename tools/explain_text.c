@@ -37,7 +37,6 @@ static void add_order(const json_t *file, struct buf *out)
 	fact(out, "profile", file, "profile"); /* of a certificate without an order */
 	fact(out, "requester", file, "requester");
 	fact(out, "created", order, "created");
-	list(out, "copied", json_object_get(request, "copied"));
 	list(out, "not copied", json_object_get(request, "notCopied"));
 	fact(out, "asked subject", request, "subjectAsked");
 }

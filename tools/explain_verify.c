@@ -170,18 +170,19 @@ static int check_certificate(struct explanation *x, const json_t *member)
 
 /* ---- the request against it ---- */
 
-static bool same_names(const json_t *copied, const json_t *names)
+/* Each name that was copied stands under validation, with how it was shown. */
+static bool same_names(const json_t *validation, const json_t *names)
 {
 	size_t i, n;
 	const json_t *one, *other;
-	if (json_array_size(copied) != json_array_size(names))
+	if (json_array_size(validation) != json_array_size(names))
 		return false;
-	json_array_foreach(copied, i, one)
+	json_array_foreach(validation, i, one)
 	{
 		bool found = false;
 		json_array_foreach(names, n, other)
 		{
-			found = found || json_equal(one, other);
+			found = found || json_equal(json_object_get(one, "name"), other);
 		}
 		if (!found)
 			return false;
@@ -205,7 +206,7 @@ static int check_request(struct explanation *x, struct bytes tbs)
 	sha256(spki.data, spki.len, hash);
 	if (strcmp(explain_text_of(facts, "spkiSha256"), text_hex(BYTES(hash, sizeof(hash)), hex)) != 0)
 		return explain_wrong(x, "the certificate's key is not the request's");
-	if (!same_names(json_object_get(request, "copied"), json_object_get(facts, "names")))
+	if (!same_names(json_object_get(x->file, "validation"), json_object_get(facts, "names")))
 		return explain_wrong(x, "the certificate's names are not those that the file says were copied");
 	explain_proved(x, "Its key and its names are those that the file says were copied from the request.");
 	return 0;

@@ -1,14 +1,15 @@
 """What the documents say to type, typed: every ```sh block of the README and the operator's guide.
 
 The blocks run in order in a folder whose ./var is the state of a running CA, as after
-`make run`; its ports stand in place of 8443 and 8080. Blocks that install, build or start
-are not typed (the first hour's tests do that).
+`make run`; its ports stand in place of 8443 and 8080, and a free one in that of the DNS server's 5300. Blocks that
+install, build or start are not typed (the first hour's tests do that); where one adds a zone, the server
+is started again.
 """
 
 import os
 import re
 
-from support.harness import Tests, expect, run
+from support.harness import Tests, expect, free_port, run
 from support.server import CA
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -48,6 +49,7 @@ def setup(env):
     # What `make run` leaves in first/.
     for name, profile, host in (("server", "server-dv", "localhost"), ("client", "client", "first-client")):
         ca.cli("issue", "--profile", profile, "--name", host, "--out", ca.file("first", name))
+    ca.dns_port = free_port()
     return ca
 
 
@@ -62,11 +64,14 @@ def typed(text, first):
     def works(ca):
         before = "" if first else "source ../.typed\n"
         text_here = text.replace("8443", str(ca.port)).replace("8080", str(ca.http_port))
+        text_here = text_here.replace("5300", str(ca.dns_port))
         path = os.path.join(ca.env.build, "bin") + ":" + os.environ["PATH"]
         done = run("bash", "-euo", "pipefail", "-c", f"{before}{text_here}\n{KEEP}", check=False,
                    cwd=os.path.dirname(ca.state), env=ca.env.environment(PATH=path, HOME=ca.env.folder("home")))
         said = done.stdout[-500:] + done.stderr[-500:]
         expect(done.returncode == 0, f"status {done.returncode} of:\n{text_here}\n{said}")
+        if ">> var/chancery.conf" in text and "\nzone " in text:
+            ca.restart()
 
     return works
 

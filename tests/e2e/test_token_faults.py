@@ -17,6 +17,7 @@ from support.traffic import HEALED, Traffic, balance, memory_kib, pool, probe
 
 UNPLUGS = int(os.environ.get("CHANCERY_UNPLUGS", "6"))
 IN_TIME = REQUEST + 1
+STUCK = 10 + CALL  # seconds until another signer has taken the place of one that cannot get out of its module
 
 tests = Tests(None)
 

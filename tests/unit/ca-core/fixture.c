@@ -1,5 +1,6 @@
 #include "tests/unit/ca-core/fixture.h"
 
+#include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -60,6 +61,55 @@ static void make_tokens(struct fixture *f, const char *softhsm_conf)
 	REQUIRE(child > 0 && waitpid(child, &status, 0) == child && status == 0);
 }
 
+/* The same software key in two tokens. Its PINs live as long as the test. */
+static void import_key(struct fixture *f, const char *softhsm_conf, const char *token, const char *file)
+{
+	const struct secret *pin = NULL;
+	for (size_t i = 0; i < f->config->token_count; i++)
+		if (strcmp(f->config->tokens[i].name, token) == 0)
+			pin = f->pins[i];
+	REQUIRE(pin != NULL);
+	pid_t child = fork();
+	if (child == 0) {
+		(void)setenv("SOFTHSM2_CONF", softhsm_conf, 1);
+		if (!freopen("/dev/null", "w", stdout))
+			_exit(126);
+		(void)execlp("softhsm2-util", "softhsm2-util", "--import", file, "--token", token, "--label",
+			     f->shared_key, "--id", "5eed", "--pin", (const char *)secret_bytes(pin).data, NULL);
+		_exit(127);
+	}
+	int status = 1;
+	REQUIRE(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+}
+
+static void share_key(struct fixture *f, const char *softhsm_conf)
+{
+	char path[300];
+	(void)snprintf(path, sizeof(path), "%s/shared-key.pem", f->state);
+	auto_evp_pkey *key = EVP_EC_gen("P-256");
+	FILE *file = fopen(path, "we");
+	REQUIRE(key != NULL && file != NULL);
+	CHECK_INT(PEM_write_PKCS8PrivateKey(file, key, NULL, NULL, 0, NULL, NULL), 1);
+	REQUIRE(fclose(file) == 0);
+	import_key(f, softhsm_conf, "issuing", path);
+	import_key(f, softhsm_conf, "second", path);
+}
+
+static void write_changed(const struct fixture *f, struct buf *text)
+{
+	for (const struct fixture_change *c = f->changes; c && c->from; c++) {
+		auto_buf before = *text;
+		*text = BUF_INIT;
+		const char *begin = buf_text(&before), *found = strstr(begin, c->from);
+		REQUIRE(found != NULL);
+		buf_add(text, begin, (size_t)(found - begin));
+		buf_add_text(text, c->to);
+		buf_add_text(text, found + strlen(c->from));
+	}
+	if (f->more)
+		buf_add_text(text, f->more);
+}
+
 static void make_configuration(struct fixture *f, const char *softhsm_conf)
 {
 	static const char *const https[] = { "127.0.0.1:8443", NULL }, *const http[] = { "127.0.0.1:8080", NULL };
@@ -81,7 +131,7 @@ static void make_configuration(struct fixture *f, const char *softhsm_conf)
 	REQUIRE(t.module != NULL);
 	ca_config_write(&t, &text);
 	buf_add_text(&text, extra_configuration);
-	buf_add_text(&text, f->configuration ? f->configuration : "");
+	write_changed(f, &text);
 	(void)snprintf(path, sizeof(path), "%s/chancery.conf", f->state);
 	CHECK_OK(file_replace(path, buf_bytes(&text), 0600, &err) == 0, &err);
 	f->config = ca_config_load(path, &err);
@@ -108,8 +158,9 @@ void fixture_found(struct fixture *f)
 {
 	struct error err = ERR_INIT;
 	char softhsm_conf[300], published[300], root_pem[300];
-	const struct fixture wanted = *f;
-	*f = (struct fixture){ .now_ms = wanted.now_ms, .configuration = wanted.configuration };
+	*f = (struct fixture){
+		.now_ms = f->now_ms, .changes = f->changes, .more = f->more, .shared_key = f->shared_key
+	};
 	(void)snprintf(f->state, sizeof(f->state), "%s", unit_folder());
 	(void)snprintf(softhsm_conf, sizeof(softhsm_conf), "%s/token/softhsm2.conf", f->state);
 	make_configuration(f, softhsm_conf);
@@ -119,6 +170,8 @@ void fixture_found(struct fixture *f)
 		f->online[i] = f->config->tokens[i].online ? f->pins[i] : NULL;
 	}
 	make_tokens(f, softhsm_conf);
+	if (f->shared_key)
+		share_key(f, softhsm_conf);
 	open_store(f, true);
 	(void)snprintf(published, sizeof(published), "%s/published", f->state);
 	(void)snprintf(root_pem, sizeof(root_pem), "%s/root.pem", f->state);

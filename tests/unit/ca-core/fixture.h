@@ -10,6 +10,11 @@
 #include "ca-core/ca_private.h"
 #include "tests/unit/unit.h"
 
+/* The first `from` in the configuration that `chancery init` writes becomes `to`. */
+struct fixture_change {
+	const char *from, *to;
+};
+
 struct fixture {
 	char state[256]; /* absolute path of the folder */
 	struct ca_config *config;
@@ -17,8 +22,12 @@ struct fixture {
 	struct ca *ca;
 	struct secret *pins[CA_CONFIG_TOKENS_MAX];   /* all, the root's too */
 	struct secret *online[CA_CONFIG_TOKENS_MAX]; /* borrowed: those a signer would have */
-	int64_t now_ms;                              /* the clock; 0: the system's */
-	const char *configuration;                   /* appended to the default one before it is read; or NULL */
+
+	/* What a test sets before it founds. */
+	int64_t now_ms;                       /* the clock; 0: the system's */
+	const struct fixture_change *changes; /* ended by one without from; NULL: none */
+	const char *more;                     /* further sections of the configuration; NULL: none */
+	const char *shared_key; /* a key of this label is imported into the tokens "issuing" and "second"; NULL */
 };
 
 /* Tokens, configuration, founding; ends the test where something fails. Leaves store and ca closed. */

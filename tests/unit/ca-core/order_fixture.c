@@ -39,6 +39,11 @@ static const char configuration[] =
 	"profile \"ev\" {\n  kind = \"server\"\n  issuer = \"issuing-1\"\n  waivers = { \"internal-names\" }\n"
 	"  validation = \"extended\"\n  methods = { \"dns-txt\", \"http\" }\n  caa = \"off\"\n"
 	"  wildcards = false\n  addresses = false\n  approvals = 2\n}\n"
+	"profile \"many\" {\n  kind = \"server\"\n  issuer = \"issuing-1\"\n"
+	"  waivers = { \"internal-names\" }\n  caa = \"off\"\n  names-max = 1000\n}\n"
+	"profile \"badge\" {\n  kind = \"client\"\n  issuer = \"issuing-1\"\n  approvals = 1\n}\n"
+	"grant \"badges\" {\n  identities = { \"alice\" }\n  profiles = { \"badge\" }\n"
+	"  common-names = { \"alice*\" }\n}\n"
 	"grant \"orders\" {\n  identities = { \"alice\" }\n  profiles = { \"dv\", \"asked\", \"ov\" }\n"
 	"  suffixes = { \"granted.test\", \".granted.test\" }\n}\n";
 
@@ -79,11 +84,11 @@ void order_answer(struct order_fixture *o, struct order_question *q, uint8_t met
 	CHECK_OK(message_validate_read(buf_bytes(&q->payload), &asked, &err) == 0, &err);
 	struct message_validated seen = { .shown = method, .caa = asked.caa ? caa : 0, .caa_methods = caa_methods };
 	seen.caa_text = bytes_of(asked.caa && caa > 1 ? "issue \"other.test\" at zone.test" : "");
-	for (uint8_t bit = METHOD_DNS_TXT; bit <= METHOD_HTTP; bit = (uint8_t)(bit << 1)) {
+	for (unsigned bit = METHOD_DNS_TXT; bit <= METHOD_HTTP; bit <<= 1) {
 		if (!(asked.methods & bit))
 			continue;
 		seen.attempts[seen.attempt_count++] = (struct message_attempt){
-			bit, bytes_of(bit == method ? "ok" : code),
+			(uint8_t)bit, bytes_of(bit == method ? "ok" : code),
 			bytes_of(bit == method ? "seen by 192.0.2.53" : "looked for it, and it was not there")
 		};
 	}
@@ -138,7 +143,7 @@ static void enrol(struct order_fixture *o, const char *name, uint8_t roles)
 
 void order_open(struct order_fixture *o)
 {
-	*o = (struct order_fixture){ .f = { .now_ms = 0, .configuration = configuration } };
+	*o = (struct order_fixture){ .f = { .now_ms = 0, .more = configuration } };
 	struct clock system = clock_system();
 	o->f.now_ms = clock_now_ms(&system);
 	fixture_open(&o->f);
@@ -167,8 +172,23 @@ static void free_officer(struct officer *officer)
 	buf_free(&officer->certificate);
 }
 
+static void print_finding(void *arg, const char *line)
+{
+	(void)arg;
+	(void)fprintf(stderr, "     store: %s\n", line);
+}
+
+/* Whatever a test did: nothing dangles, every serial is accounted for. */
+static void check_store(struct order_fixture *o)
+{
+	struct error err = ERR_INIT;
+	if (o->f.store)
+		CHECK_OK(store_check(o->f.store, print_finding, NULL, NULL, &err) == 0, &err);
+}
+
 void order_close(struct order_fixture *o)
 {
+	check_store(o);
 	fixture_close(&o->f);
 	forget_questions(o);
 	free_officer(&o->olga);
@@ -197,20 +217,17 @@ struct ca_actor order_actor(const char *name)
 
 /* ---- asking ---- */
 
-struct message_order_create *order_request(struct order_fixture *o, const char *profile, ...)
+struct message_order_create *order_request_names(struct order_fixture *o, const char *profile, const char *const *names)
 {
-	va_list args;
 	memset(&o->create, 0, sizeof(o->create));
 	o->create.profile = bytes_of(profile);
 	o->create.spki = buf_bytes(&o->spki);
 	o->create.asked_subject = bytes_of("CN=www.zone.test,O=Asked For");
-	va_start(args, profile);
-	for (const char *name; (name = va_arg(args, const char *));) {
+	for (; *names; names++) {
 		char *text = o->names[o->create.name_count];
-		(void)snprintf(text, sizeof(o->names[0]), "%s%s", strchr(name, ':') ? "" : "dns:", name);
+		(void)snprintf(text, sizeof(o->names[0]), "%s%s", strchr(*names, ':') ? "" : "dns:", *names);
 		o->create.names[o->create.name_count++] = bytes_of(text);
 	}
-	va_end(args);
 	return &o->create;
 }
 
@@ -303,12 +320,11 @@ static enum ca_decision decision_of(const char *name)
 	return decision;
 }
 
-void order_statement(struct order_fixture *o, const struct officer *who, bool organization, const char *id,
-		     const uint8_t sha256_[32], const char *decision, const char *reason, int64_t time_s,
-		     struct buf *out)
+void order_statement(struct order_fixture *o, const struct officer *who, const char *id, const uint8_t sha256_[32],
+		     const char *decision, const char *reason, int64_t time_s, struct buf *out)
 {
 	struct error err = ERR_INIT;
-	struct ca_statement s = { .organization = organization,
+	struct ca_statement s = { .organization = decision_of(decision) >= DECISION_VET,
 				  .id = bytes_of(id),
 				  .decision = decision_of(decision),
 				  .by = bytes_of(who->name),
@@ -345,7 +361,7 @@ enum err_code order_decide(struct order_fixture *o, const struct officer *who, c
 	auto_buf text = BUF_INIT;
 	(void)keep_id(o, id);
 	order_look(o);
-	order_statement(o, who, false, id, o->order.tbs_hash, decision, reason, o->f.now_ms / 1000, &text);
+	order_statement(o, who, id, o->order.tbs_hash, decision, reason, o->f.now_ms / 1000, &text);
 	enum err_code code = order_send_statement(o, who, false, id, buf_bytes(&text));
 	order_look(o);
 	return code;
@@ -407,7 +423,7 @@ enum err_code order_vet(struct order_fixture *o, const struct officer *who, cons
 	ca_organization_bytes(&present->record, &bytes);
 	ca_organization_free(present);
 	sha256(bytes.data, bytes.len, hash);
-	order_statement(o, who, true, "acme", hash, decision, "looked at the register", o->f.now_ms / 1000, &text);
+	order_statement(o, who, "acme", hash, decision, "looked at the register", o->f.now_ms / 1000, &text);
 	return order_send_statement(o, who, true, "acme", buf_bytes(&text));
 }
 

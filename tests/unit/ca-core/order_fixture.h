@@ -4,7 +4,8 @@
  *
  * Names: zone.test and below are a private zone, where orders can show names; public.test is none. Profiles:
  * "dv" (CAA off), "dv-mail", "dv-caa" (enforce), "dv-report", "dv-parent" (parent domains), "ov", "ev", "asked" (one
- * officer under DV), "asked-caa", "short-memory" (what is shown counts a day). Identities: alice and bob (requesters), olga and oskar (officers), aud (auditor), adm (admin).
+ * officer under DV), "asked-caa", "short-memory" (what is shown counts a day), "badge" (clients, one
+ * officer; alice may have "alice*"). Identities: alice and bob (requesters), olga and oskar (officers), aud (auditor), adm (admin).
  */
 #ifndef CHANCERY_TESTS_CA_ORDER_FIXTURE_H
 #define CHANCERY_TESTS_CA_ORDER_FIXTURE_H
@@ -52,8 +53,10 @@ void order_later(struct order_fixture *o, int64_t seconds);
 /* Enrols an officer with a key that the test keeps. */
 void order_enrol_officer(struct order_fixture *o, struct officer *officer, const char *name, uint8_t roles);
 
-/* The request: one DNS name for each argument, NULL at the end; a key that stays the same. */
-struct message_order_create *order_request(struct order_fixture *o, const char *profile, ...);
+/* The request: one DNS name for each further argument, NULL at the end; a key that stays the same. */
+#define order_request(o, profile, ...) order_request_names((o), (profile), (const char *const[]){ __VA_ARGS__ })
+struct message_order_create *order_request_names(struct order_fixture *o, const char *profile,
+						 const char *const *names);
 /* Makes it as alice; the order is in o->order. */
 void order_create(struct order_fixture *o, const struct message_order_create *request);
 enum err_code order_refused(struct order_fixture *o, const struct message_order_create *request);
@@ -75,10 +78,9 @@ void order_answer(struct order_fixture *o, struct order_question *q, uint8_t met
 struct message_decide;
 enum err_code order_decide(struct order_fixture *o, const struct officer *who, const char *decision,
 			   const char *reason);
-/* The parts of it: text (of CA_STATEMENT_MAX) for the bytes' hash; and sent as an actor. */
-void order_statement(struct order_fixture *o, const struct officer *who, bool organization, const char *id,
-		     const uint8_t sha256[32], const char *decision, const char *reason, int64_t time_s,
-		     struct buf *out);
+/* The parts of it: the text (vet and suspend are about organizations); and signed and sent by `who`. */
+void order_statement(struct order_fixture *o, const struct officer *who, const char *id, const uint8_t sha256[32],
+		     const char *decision, const char *reason, int64_t time_s, struct buf *out);
 enum err_code order_send_statement(struct order_fixture *o, const struct officer *who, bool organization,
 				   const char *id, struct bytes text);
 

@@ -119,7 +119,7 @@ static void what_init_writes_is_right(void)
 	REQUIRE(ca_config_token(c, "root") && ca_config_token(c, "issuing"));
 	CHECK(!ca_config_token(c, "root")->online && ca_config_token(c, "issuing")->online);
 	CHECK_INT(c->listen.names.count, 3);
-	CHECK(c->process.workers >= 1 && c->process.workers <= 64);
+	CHECK(c->process.workers >= 1 && c->process.workers <= 64 && c->process.signing_wait_seconds == 10);
 	CHECK(ca_config_profile(c, "short-lived")->revocation_none);
 	CHECK_BYTES(buf_bytes(&c->arc), unit_hex("883701"));
 	CHECK(ca_config_profile(c, "nothing") == NULL && ca_config_issuer(c, "") == NULL);
@@ -329,6 +329,41 @@ static void a_key_has_one_use(void)
 		  "token = \"issuing\"\n\tkey = \"pkcs11:object=issuing-1\"", "one use" },
 	};
 	EACH_REFUSED(changes);
+}
+
+#define ISSUING(key) "token = \"issuing\"\n\tkey = \"pkcs11:" key "\""
+#define OTHERS(names) "\n\talternatives = { " names " }"
+
+static void alternatives_are_other_tokens_with_the_same_key_and_no_other_use(void)
+{
+	static const char from[] = ISSUING("object=issuing-1");
+	static const char *const wrong[] = { "\"nowhere\"", "\"issuing\"", "\"root\", \"root\"",
+					     "\"a\", \"b\", \"c\", \"d\"" };
+	static const struct change uses[] = {
+		{ from, ISSUING("object=root-1") OTHERS("\"root\""), "one use" },
+		{ from, "token = \"root\"\n\tkey = \"pkcs11:object=audit-1\"" OTHERS("\"issuing\""), "one use" },
+	};
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		char to[200];
+		(void)snprintf(to, sizeof(to), "%s" OTHERS("%s"), from, wrong[i]);
+		refused_at_its_line(from, to, 2);
+	}
+	refused_at_its_line(from, ISSUING("token=issuing;object=issuing-1") OTHERS("\"root\""), 1);
+	refused_at_its_line(from, ISSUING("serial=1;object=issuing-1") OTHERS("\"root\""), 1);
+	refused_at_its_line(from, ISSUING("slot-id=1;object=issuing-1") OTHERS("\"root\""), 1);
+	EACH_REFUSED(uses);
+}
+
+static void who_waits_for_a_token_waits_less_than_the_request_may_take(void)
+{
+	refused_at_its_line("log-level = \"info\"", "signing-wait-seconds = 30", 0);
+	auto_buf text = BUF_INIT;
+	struct error err = ERR_INIT;
+	int line = 0;
+	changed_text("listen {", "listen {\n\trequest-seconds = 5", &text, &line);
+	auto_ca_config *hasty = load(buf_bytes(&text), &err);
+	CHECK_OK(hasty != NULL, &err);
+	CHECK_INT(hasty->process.signing_wait_seconds, 4);
 }
 
 static void the_cas_own_profiles_are_granted_to_nobody(void)
@@ -570,6 +605,8 @@ SUITE(config)
 	TEST(references_lead_somewhere);
 	TEST(a_root_signs_intermediates_and_nothing_else);
 	TEST(a_key_has_one_use);
+	TEST(alternatives_are_other_tokens_with_the_same_key_and_no_other_use);
+	TEST(who_waits_for_a_token_waits_less_than_the_request_may_take);
 	TEST(the_cas_own_profiles_are_granted_to_nobody);
 	TEST(the_public_url_and_the_arc_are_what_verifiers_can_use);
 	TEST(the_front_has_names_of_its_own_once_each);

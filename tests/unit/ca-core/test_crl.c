@@ -5,6 +5,7 @@
 #include "base/ossl.h"
 #include "ca-core/oid.h"
 #include "ca-core/revoke.h"
+#include "tests/unit/ca-core/bent.h"
 #include "tests/unit/ca-core/fixture.h"
 
 static struct ca_issuer *issuing(struct fixture *f)
@@ -168,6 +169,39 @@ static void a_list_is_due_before_it_ends(void)
 	CHECK(!ca_crl_is_due(f.ca, issuing(&f)));
 }
 
+/* What the token signs badly stays in the log; what it did not sign does not. */
+static void a_signature_that_became_no_list_is_in_the_log(void)
+{
+	auto_fixture f = { .now_ms = 0 };
+	struct error err = ERR_INIT;
+	bent_make();
+	fixture_open(&f);
+	bent_install();
+	struct ca_actor self = ca_actor_self();
+	uint64_t before = make(&f).number;
+	static const struct {
+		int sign, init_fails;
+		enum err_code code;
+		size_t unfinished; /* in all */
+	} rows[] = {
+		{ BENT_SIGNS, 2, ERR_TOKEN_UNAVAILABLE, 0 },
+		{ BENT_SIGNS_AND_FAILS, 0, ERR_SIGNATURE_UNCERTAIN, 1 },
+		{ BENT_GARBAGE, 0, ERR_INTEGRITY, 2 },
+		{ BENT_SHORT, 0, ERR_SIGNATURE_UNCERTAIN, 3 },
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		bent->issuing.sign = rows[i].sign;
+		bent->issuing.init_fails = rows[i].init_fails;
+		CHECK_FAILS(ca_crl_make(f.ca, issuing(&f), &self, NULL, &err) == -1, &err, rows[i].code);
+		CHECK_INT(fixture_audit_count(&f, "crl.unfinished"), rows[i].unfinished);
+		CHECK_INT(atomic_load(&issuing(&f)->crl_number), before);
+	}
+	bent->issuing.sign = BENT_SIGNS;
+	CHECK(make(&f).number > before);
+	CHECK_INT(fixture_audit_count(&f, "crl.unfinished"), 3);
+	bent_remove();
+}
+
 SUITE(crl)
 {
 	TEST(openssl_agrees_with_every_field);
@@ -177,4 +211,5 @@ SUITE(crl)
 	TEST(the_check_finds_a_missing_entry_and_a_wrong_signature);
 	TEST(an_imported_list_must_be_newer_and_ours);
 	TEST(a_list_is_due_before_it_ends);
+	TEST(a_signature_that_became_no_list_is_in_the_log);
 }

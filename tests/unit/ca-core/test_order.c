@@ -296,6 +296,59 @@ static void who_may_not_see_an_order_does_not_learn_of_it(void)
 		    &err, ERR_ROLE_REQUIRED);
 }
 
+static void a_clients_common_name_takes_a_grant(void)
+{
+	auto_order o;
+	order_open(&o);
+	struct message_order_create *m = order_request(&o, "badge", NULL);
+	m->common_name = bytes_of("admin");
+	CHECK_INT(order_refused(&o, m), ERR_NAME_NOT_ALLOWED);
+	m = order_request(&o, "client", NULL);
+	m->common_name = bytes_of("alice");
+	CHECK_INT(order_refused(&o, m), ERR_NAME_NOT_ALLOWED);
+	m = order_request(&o, "badge", NULL);
+	m->common_name = bytes_of("alice at the door");
+	order_create(&o, m);
+	check_status(&o, "pending-approval");
+	CHECK_INT(order_decide(&o, &o.olga, "approve", "seen in person"), ERR_NONE);
+	order_run(&o);
+	order_look(&o);
+	check_status(&o, "issued");
+}
+
+/* The configuration is read once; here it is changed under a running CA. */
+static void an_order_whose_profile_has_gone_waits_for_it(void)
+{
+	auto_order o;
+	order_open(&o);
+	order_create(&o, order_request(&o, "dv", "www.zone.test", NULL));
+	order_run(&o);
+	order_answer_all(&o, 0, "nxdomain", 1);
+	struct ca_profile *profile = (struct ca_profile *)ca_config_profile(o.f.config, "dv");
+	profile->name[0] = 'x';
+	order_later(&o, 3600);
+	order_run(&o);
+	order_look(&o);
+	check_status(&o, "pending-validation");
+	CHECK(says(o.order.waits_for, "profile is not in the configuration"));
+	CHECK_INT(order_act(&o, ORDER_ACT_CHECK, NULL, NULL), ERR_PROFILE_UNKNOWN);
+	CHECK_INT(order_act(&o, ORDER_ACT_CONFIRM, "dns:www.zone.test", "x"), ERR_PROFILE_UNKNOWN);
+	CHECK_INT(order_act(&o, ORDER_ACT_COPY, NULL, NULL), ERR_PROFILE_UNKNOWN);
+	CHECK_INT(ca_orders_due(o.f.ca, 1) > clock_monotonic_ms(), 1);
+	profile->name[0] = 'd';
+	order_later(&o, 3700);
+	order_run(&o);
+	order_answer_all(&o, METHOD_DNS_TXT, "nxdomain", 1);
+	order_look(&o);
+	check_status(&o, "ready");
+	profile->name[0] = 'x';
+	order_run(&o);
+	order_look(&o);
+	check_status(&o, "pending-validation");
+	CHECK_INT(order_act(&o, ORDER_ACT_CANCEL, NULL, NULL), ERR_NONE);
+	profile->name[0] = 'd';
+}
+
 /* ---- two at once ---- */
 
 #define RACERS 4
@@ -353,5 +406,7 @@ SUITE(order)
 	TEST(refuses_what_a_request_may_not_be);
 	TEST(refuses_texts_that_could_lie_to_people);
 	TEST(who_may_not_see_an_order_does_not_learn_of_it);
+	TEST(a_clients_common_name_takes_a_grant);
+	TEST(an_order_whose_profile_has_gone_waits_for_it);
 	TEST(of_two_changes_at_once_each_decides_about_what_the_other_left);
 }

@@ -2,6 +2,7 @@
 #include "tests/unit/ca-core/order_fixture.h"
 
 #include <openssl/x509.h>
+#include <pthread.h>
 #include <stdio.h>
 
 #include "ca-core/identity.h"
@@ -135,6 +136,49 @@ static void one_officer_who_denies_ends_it(void)
 	CHECK_INT(unfinished(&o), 0);
 }
 
+/* ---- two at once ---- */
+
+struct approver {
+	pthread_t thread;
+	struct order_fixture *o;
+	const struct officer *who;
+	char id[65];
+	struct buf text;
+	enum err_code code;
+};
+
+static void *approve(void *arg)
+{
+	struct approver *a = arg;
+	a->code = order_send_statement(a->o, a->who, false, a->id, buf_bytes(&a->text));
+	return NULL;
+}
+
+static void two_officers_at_once_both_count(void)
+{
+	auto_order o;
+	order_open(&o);
+	order_organization(&o, &o.olga);
+	pending(&o, "ev");
+	struct approver both[2] = { { .o = &o, .who = &o.olga }, { .o = &o, .who = &o.oskar } };
+	for (size_t i = 0; i < 2; i++) {
+		(void)id_of(&o, both[i].id);
+		order_statement(&o, both[i].who, both[i].id, o.order.tbs_hash, "approve", "at once", o.f.now_ms / 1000,
+				&both[i].text);
+	}
+	for (size_t i = 0; i < 2; i++)
+		REQUIRE(pthread_create(&both[i].thread, NULL, approve, &both[i]) == 0);
+	for (size_t i = 0; i < 2; i++) {
+		(void)pthread_join(both[i].thread, NULL);
+		CHECK_INT(both[i].code, ERR_NONE);
+		buf_free(&both[i].text);
+	}
+	order_run(&o);
+	order_look(&o);
+	check_status(&o, "issued");
+	CHECK_INT(o.order.approval_count, 2);
+}
+
 /* ---- who may not ---- */
 
 static void no_officer_decides_twice(void)
@@ -174,7 +218,7 @@ static void who_asks_does_not_approve(void)
 	CHECK_OK(ca_identity_add(o.f.ca, &root, &add, true, false, &alice.certificate, NULL, &err) == 0, &err);
 	auto_buf text = BUF_INIT;
 	(void)id_of(&o, id);
-	order_statement(&o, &alice, false, id, o.order.tbs_hash, "approve", "mine", o.f.now_ms / 1000, &text);
+	order_statement(&o, &alice, id, o.order.tbs_hash, "approve", "mine", o.f.now_ms / 1000, &text);
 	CHECK_INT(order_send_statement(&o, &alice, false, id, buf_bytes(&text)), ERR_APPROVAL_NOT_ALLOWED);
 	order_look(&o);
 	check_status(&o, "pending-approval");
@@ -222,7 +266,7 @@ static void a_front_without_the_officers_key_approves_nothing(void)
 	/* Olga's statement and certificate, signed by another key. */
 	forged = o.olga;
 	forged.key = o.oskar.key;
-	order_statement(&o, &forged, false, id, o.order.tbs_hash, "approve", "forged", o.f.now_ms / 1000, &text);
+	order_statement(&o, &forged, id, o.order.tbs_hash, "approve", "forged", o.f.now_ms / 1000, &text);
 	CHECK_INT(order_send_statement(&o, &forged, false, id, buf_bytes(&text)), ERR_APPROVAL_MISMATCH);
 	/* Oskar's certificate and key under Olga's name. */
 	forged.certificate = o.oskar.certificate;
@@ -234,7 +278,7 @@ static void a_front_without_the_officers_key_approves_nothing(void)
 	buf_free(&forged.certificate);
 	/* What Olga signed, sent in Oskar's session. */
 	buf_clear(&text);
-	order_statement(&o, &o.olga, false, id, o.order.tbs_hash, "approve", "mine", o.f.now_ms / 1000, &text);
+	order_statement(&o, &o.olga, id, o.order.tbs_hash, "approve", "mine", o.f.now_ms / 1000, &text);
 	forged = o.olga;
 	forged.name = "oskar";
 	CHECK_INT(order_send_statement(&o, &forged, false, id, buf_bytes(&text)), ERR_APPROVAL_MISMATCH);
@@ -255,7 +299,7 @@ static void a_statement_is_about_one_order_and_its_present_bytes(void)
 	pending(&o, "ev");
 	(void)id_of(&o, first);
 	memcpy(old_hash, o.order.tbs_hash, sizeof(old_hash));
-	order_statement(&o, &o.oskar, false, first, old_hash, "approve", "the first", o.f.now_ms / 1000, &text);
+	order_statement(&o, &o.oskar, first, old_hash, "approve", "the first", o.f.now_ms / 1000, &text);
 	CHECK_INT(order_send_statement(&o, &o.oskar, false, first, buf_bytes(&text)), ERR_NONE);
 
 	pending(&o, "ev");
@@ -266,14 +310,14 @@ static void a_statement_is_about_one_order_and_its_present_bytes(void)
 	CHECK_INT(order_send_statement(&o, &o.oskar, false, first, buf_bytes(&text)), ERR_APPROVAL_NOT_ALLOWED);
 	/* The right order, the hash of other bytes. */
 	buf_clear(&text);
-	order_statement(&o, &o.olga, false, second, old_hash, "approve", "older bytes", o.f.now_ms / 1000, &text);
+	order_statement(&o, &o.olga, second, old_hash, "approve", "older bytes", o.f.now_ms / 1000, &text);
 	CHECK_INT(order_send_statement(&o, &o.olga, false, second, buf_bytes(&text)), ERR_APPROVAL_MISMATCH);
 	buf_clear(&text);
-	order_statement(&o, &o.olga, false, second, other, "approve", "no bytes", o.f.now_ms / 1000, &text);
+	order_statement(&o, &o.olga, second, other, "approve", "no bytes", o.f.now_ms / 1000, &text);
 	CHECK_INT(order_send_statement(&o, &o.olga, false, second, buf_bytes(&text)), ERR_APPROVAL_MISMATCH);
 	/* A vetting of an organization is no approval. */
 	buf_clear(&text);
-	order_statement(&o, &o.olga, true, second, o.order.tbs_hash, "vet", "as vetting", o.f.now_ms / 1000, &text);
+	order_statement(&o, &o.olga, second, o.order.tbs_hash, "vet", "as vetting", o.f.now_ms / 1000, &text);
 	CHECK_INT(order_send_statement(&o, &o.olga, false, second, buf_bytes(&text)), ERR_APPROVAL_MISMATCH);
 	order_look(&o);
 	CHECK_INT(o.order.approval_count, 0);
@@ -291,19 +335,19 @@ static void a_statement_is_of_now_and_of_this_ca(void)
 	static const int64_t off_s[] = { -301, 301, -86400 };
 	for (size_t i = 0; i < sizeof(off_s) / sizeof(off_s[0]); i++) {
 		buf_clear(&text);
-		order_statement(&o, &o.oskar, false, id, o.order.tbs_hash, "approve", "off",
-				o.f.now_ms / 1000 + off_s[i], &text);
+		order_statement(&o, &o.oskar, id, o.order.tbs_hash, "approve", "off", o.f.now_ms / 1000 + off_s[i],
+				&text);
 		CHECK_INT(order_send_statement(&o, &o.oskar, false, id, buf_bytes(&text)), ERR_APPROVAL_MISMATCH);
 	}
 	memcpy(root, o.f.ca->root_hash, sizeof(root));
 	o.f.ca->root_hash[0] = root[0] == 'a' ? 'b' : 'a';
 	buf_clear(&text);
-	order_statement(&o, &o.oskar, false, id, o.order.tbs_hash, "approve", "elsewhere", o.f.now_ms / 1000, &text);
+	order_statement(&o, &o.oskar, id, o.order.tbs_hash, "approve", "elsewhere", o.f.now_ms / 1000, &text);
 	memcpy(o.f.ca->root_hash, root, sizeof(root));
 	CHECK_INT(order_send_statement(&o, &o.oskar, false, id, buf_bytes(&text)), ERR_APPROVAL_MISMATCH);
 	/* A line break in the reason would be another line. */
 	buf_clear(&text);
-	order_statement(&o, &o.oskar, false, id, o.order.tbs_hash, "approve", "one", o.f.now_ms / 1000, &text);
+	order_statement(&o, &o.oskar, id, o.order.tbs_hash, "approve", "one", o.f.now_ms / 1000, &text);
 	uint8_t *reason = memmem(text.data, text.len, "one", 3);
 	REQUIRE(reason != NULL);
 	reason[1] = '\n';
@@ -383,10 +427,10 @@ static void past_the_deadline_there_are_new_bytes_and_no_approvals(void)
 	CHECK_INT(order_decide(&o, &o.olga, "approve", "first"), ERR_NONE);
 	memcpy(old_hash, o.order.tbs_hash, sizeof(old_hash));
 	int64_t checked_s = o.order.authorizations[0].expires_s;
-	order_later(&o, 48 * 3600);
+	order_later(&o, (int64_t)48 * 3600);
 	/* Somebody decides before the clock has come by. */
 	(void)id_of(&o, id);
-	order_statement(&o, &o.oskar, false, id, old_hash, "approve", "late", o.f.now_ms / 1000, &text);
+	order_statement(&o, &o.oskar, id, old_hash, "approve", "late", o.f.now_ms / 1000, &text);
 	CHECK_INT(order_send_statement(&o, &o.oskar, false, id, buf_bytes(&text)), ERR_ORDER_STATE);
 	order_run(&o);
 	order_look(&o);
@@ -410,6 +454,7 @@ SUITE(order_approve)
 	TEST(under_organization_validation_one_officer_approves_the_very_bytes);
 	TEST(under_extended_validation_two_officers_approve);
 	TEST(one_officer_who_denies_ends_it);
+	TEST(two_officers_at_once_both_count);
 	TEST(no_officer_decides_twice);
 	TEST(who_asks_does_not_approve);
 	TEST(auditors_admins_requesters_and_tokens_decide_nothing);

@@ -182,6 +182,49 @@ static void only_online_tokens_have_their_pins_fetched(void)
 	CHECK_INT(pwrite(l.pins[1], "9", 1, 0), -1);
 }
 
+/* The content of a memory file from its beginning, whoever has read it before. */
+static void pin_is(int fd, const char *expected)
+{
+	char pin[16] = "";
+	CHECK_INT(pread(fd, pin, sizeof(pin) - 1, 0), strlen(expected));
+	CHECK_TEXT(pin, expected);
+}
+
+static void a_changed_pin_is_read_again_and_one_that_cannot_be_read_stays(void)
+{
+	struct error err = ERR_INIT;
+	CLEANUP(leave) struct listeners l;
+	auto_config *config = config_with("127.0.0.1:0");
+	static const char *const references[] = { "file:changed.pin", "file:gone.pin", "file:open.pin",
+						  "file:off.pin" };
+	config->token_count = 4;
+	for (size_t i = 0; i < 4; i++) {
+		config->tokens[i].online = i < 3;
+		(void)snprintf(config->tokens[i].pin, sizeof(config->tokens[i].pin), "%s", references[i]);
+	}
+	enter();
+	for (size_t i = 0; i < 4; i++)
+		CHECK_OK(file_create(references[i] + 5, bytes_of("1111\n"), 0600, &err) == 0, &err);
+	CHECK_OK(listeners_open(config, &l, &err) == 0, &err);
+	CHECK_OK(listeners_fetch_secrets(config, &l, &err) == 0, &err);
+	CHECK_OK(file_replace("changed.pin", bytes_of("22222\n"), 0600, &err) == 0, &err);
+	REQUIRE(unlink("gone.pin") == 0);
+	CHECK_OK(file_replace("open.pin", bytes_of("3333\n"), 0644, &err) == 0, &err); /* others could read it */
+	CHECK_OK(file_replace("off.pin", bytes_of("4444\n"), 0600, &err) == 0, &err);
+	for (int round = 0; round < 2; round++) {
+		listeners_renew_secrets(config, &l);
+		pin_is(l.pins[0], "22222");
+		pin_is(l.pins[1], "1111");
+		pin_is(l.pins[2], "1111");
+		CHECK_INT(l.pins[3], -1);
+	}
+	CHECK_INT(pwrite(l.pins[0], "9", 1, 0), -1);
+	/* One that came by descriptor or prompt comes once. */
+	(void)snprintf(config->tokens[0].pin, sizeof(config->tokens[0].pin), "fd:0");
+	listeners_renew_secrets(config, &l);
+	pin_is(l.pins[0], "22222");
+}
+
 SUITE(chanceryd_listen)
 {
 	TEST(opens_a_free_port_and_refuses_a_taken_one);
@@ -192,4 +235,5 @@ SUITE(chanceryd_listen)
 	TEST(second_server_on_the_same_state_is_refused);
 	TEST(secrets_of_webhook_and_mail_server_are_fetched_and_read_again);
 	TEST(only_online_tokens_have_their_pins_fetched);
+	TEST(a_changed_pin_is_read_again_and_one_that_cannot_be_read_stays);
 }
