@@ -17,7 +17,9 @@ from support.server import CA, serial_in
 COMMANDS = """init|issue|submit|renew|cert list|cert show|cert revoke|cert hold|cert unhold|cert export|identity add
 |identity list|identity show|identity renew|identity remove|identity recover|apitoken add|apitoken list|apitoken remove
 |crl show|crl now|audit export|audit verify|store check|store backup|store restore|config check|config show|token list
-|token probe|token init|token keygen|token csr|token status|token pin change""".replace("\n", "").split("|")
+|token probe|token init|token keygen|token csr|token status|token pin change|order list|order show|order submit
+|order copy|order cancel|order check|order confirm|order approve|order deny|org add|org vet|org suspend|org list|org show
+|explain""".replace("\n", "").split("|")
 
 
 def setup(env):
@@ -46,7 +48,9 @@ def wrong_usage_is_status_2(ca):
     for words in (["nothing"], ["cert"], ["cert", "nothing"], ["issue", "--nothing"], ["cert", "show"],
                   ["cert", "show", "a", "b"], ["issue", "--profile"], ["issue", "--profile", "server-dv"],
                   ["renew"], ["identity", "add"], ["identity", "add", "x", "--role", "king"],
-                  ["config", "check", "--limit"], ["audit", "verify"]):
+                  ["config", "check", "--limit"], ["audit", "verify"], ["order"], ["order", "show"], ["explain"],
+                  ["order", "deny", "x"], ["order", "confirm", "x"], ["org", "add"], ["org", "suspend", "x"],
+                  ["explain", "x", "--verify", "y"], ["explain", "x", "--head", "y"]):
         done = ca.cli(*words, status=2)
         expect(done.stderr.strip() and not done.stdout.strip(), f"{words}: says {done.stdout!r} {done.stderr!r}")
 
@@ -56,7 +60,9 @@ def what_is_refused_or_not_found_is_status_1(ca):
     out = ca.env.path("never")
     for words in (["cert", "show", "ab" * 18], ["cert", "revoke", "ab" * 18], ["identity", "show", "nobody"],
                   ["identity", "remove", "nobody"], ["apitoken", "remove", "nobody"],
-                  ["issue", "--profile", "server-dv", "--name", "www.example.com", "--out", out],
+                  ["order", "show", "nobody"], ["order", "approve", "nobody"], ["org", "show", "nobody"],
+                  ["org", "vet", "nobody"], ["explain", "nobody"],
+                  ["issue", "--profile", "client", "--name", "x", "--name", "www.example.com", "--out", out],
                   ["issue", "--profile", "gold", "--name", "a.test", "--out", out]):
         done = ca.cli(*words, status=1)
         expect(done.stderr.strip(), f"{words}: says nothing")
