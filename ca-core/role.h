@@ -36,6 +36,9 @@ struct role {
 	struct clock clock;
 };
 
+/* The exit status of a role that asks for a new process at once, because it cannot help itself otherwise. */
+#define ROLE_AGAIN 75
+
 /* The signer: opens store and tokens, publishes, answers until its channel closes; then an orderly
  * stop. Ignores SIGTERM and SIGINT. Returns the process's exit status. Source: DESIGN section 4. */
 int ca_signer_main(const struct role *role);

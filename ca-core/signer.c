@@ -202,7 +202,7 @@ static void leave_stuck(struct signer *s)
 		  "module");
 	if (s->front)
 		channel_flush(s->front, 1000);
-	_exit(0);
+	_exit(atomic_load(&s->leaving) ? ROLE_AGAIN : 0);
 }
 
 static void stop(struct signer *s, bool started)

@@ -14,12 +14,13 @@
 #include "ca-core/signer.h"
 
 #define WATCH_MS 1000   /* while nobody waits */
-#define STUCK_MS 200    /* while a call does not return */
+#define TROUBLED_MS 200 /* while a token is not up, or a call does not return */
 #define TRY_FIRST_MS 20 /* from one try of a question that waits to its next, doubled each time */
 #define TRY_MOST_MS 500
 #define LEAVE_CALLS 3  /* how many times call-seconds nothing of a token returns, until a new process is tried */
 #define LEAVE_MS 10000 /* at least; and where other tokens sign: */
 #define LEAVE_OTHERS_MS 60000
+#define LEAVE_LOST_MS 1000 /* where others fail at once meanwhile, and no token signs */
 
 /* ---- which lane ---- */
 
@@ -313,9 +314,10 @@ static void replace_lost(struct lane *lane, size_t lost)
 	}
 }
 
+/* True where the calls of some token want to be watched closely. */
 static bool watch_calls(struct signer *s)
 {
-	bool stuck = false;
+	bool troubled = false;
 	for (size_t i = 0; i < s->ca->token_count; i++) {
 		struct ca_token *t = &s->ca->tokens[i];
 		struct lane *lane = &s->lanes[1 + i];
@@ -325,11 +327,12 @@ static bool watch_calls(struct signer *s)
 		if (lane->questions)
 			replace_lost(lane, hsm_token_lost(open));
 		bool over_limit = hsm_token_watch(open);
-		stuck = stuck || over_limit;
+		enum hsm_token_state state = hsm_token_state(open);
+		troubled = troubled || over_limit || (state != HSM_TOKEN_UP && state != HSM_TOKEN_PIN_REFUSED);
 		if (lane->questions && (over_limit || stands_still(s, lane)))
 			empty_lane(s, lane);
 	}
-	return stuck;
+	return troubled;
 }
 
 static bool another_signs(struct signer *s, size_t than)
@@ -342,16 +345,23 @@ static bool another_signs(struct signer *s, size_t than)
 	return false;
 }
 
+/* Whether this token has waited long enough for what does not return. */
+static bool is_beyond_help(struct signer *s, size_t place, struct hsm_token *open)
+{
+	int64_t limit_ms = (int64_t)s->ca->tokens[place].config->call_seconds * 1000 * LEAVE_CALLS;
+	if (another_signs(s, place))
+		return hsm_token_stuck_ms(open) >= (limit_ms < LEAVE_OTHERS_MS ? LEAVE_OTHERS_MS : limit_ms);
+	return hsm_token_lost_ms(open) >= LEAVE_LOST_MS ||
+	       hsm_token_stuck_ms(open) >= (limit_ms < LEAVE_MS ? LEAVE_MS : limit_ms);
+}
+
 /* A module with a call in it that does not return cannot be finalized, and may be of no use until it is: some lose an
  * answer for ever when their connection breaks. A new process begins without it; the supervisor starts one at once. */
 static void leave_if_nothing_else_helps(struct signer *s)
 {
 	for (size_t i = 0; i < s->ca->token_count; i++) {
 		struct hsm_token *open = atomic_load(&s->ca->tokens[i].token);
-		int64_t limit_ms = (int64_t)s->ca->tokens[i].config->call_seconds * 1000 * LEAVE_CALLS;
-		int64_t least_ms = another_signs(s, i) ? LEAVE_OTHERS_MS : LEAVE_MS;
-		limit_ms = limit_ms < least_ms ? least_ms : limit_ms;
-		if (!open || hsm_token_stuck_ms(open) < limit_ms || !s->front || atomic_exchange(&s->leaving, true))
+		if (!open || !s->front || !is_beyond_help(s, i, open) || atomic_exchange(&s->leaving, true))
 			continue;
 		log_error("a call into a token does not return, and its module cannot be initialized anew: a new "
 			  "process takes over",
@@ -367,10 +377,10 @@ static void *watch(void *arg)
 	int64_t pause_ms = watch_pause_ms(s);
 	bool closed;
 	do {
-		bool stuck = watch_calls(s);
+		bool troubled = watch_calls(s);
 		leave_if_nothing_else_helps(s);
 		struct question *again = NULL, *over = NULL;
-		int64_t now_ms = clock_monotonic_ms(), until_ms = now_ms + (stuck ? STUCK_MS : pause_ms);
+		int64_t now_ms = clock_monotonic_ms(), until_ms = now_ms + (troubled ? TROUBLED_MS : pause_ms);
 		(void)pthread_mutex_lock(&w->lock);
 		int64_t due_ms = take_due(w, now_ms, &again, &over);
 		closed = w->closed;

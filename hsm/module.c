@@ -185,7 +185,7 @@ static int may_restart(struct hsm_module *m, size_t well, int64_t down_ms, struc
 	if (well == 0)
 		return 0;
 	/* At first the pause is for what passes by itself. */
-	if (m->drained_ms == 0 || now_ms - m->drained_ms > 2 * HSM_DRAIN_MOST_MS)
+	if (m->drained_ms == 0 || now_ms - m->drained_ms > (int64_t)2 * HSM_DRAIN_MOST_MS)
 		m->drained_ms = now_ms;
 	if (m->drain_hurts || now_ms - m->drained_ms < pause_ms)
 		return err_set(err, ERR_TOKEN_UNAVAILABLE, "the module is in use by %zu other tokens", well);

@@ -128,8 +128,8 @@ struct hsm_token {
 	pthread_mutex_t lock;    /* guards what is done with the anchor session, and pin_refused */
 	CK_SESSION_HANDLE anchor;
 	_Atomic int64_t anchor_since_ms; /* it is in use since then, or 0 */
-	bool pin_refused;
-	int64_t touched_ms; /* the last keep-alive; guarded by lock */
+	atomic_bool pin_refused;         /* written under lock */
+	int64_t touched_ms;              /* the last keep-alive; guarded by lock */
 	struct hsm_pool pool;
 	struct hsm_token_care care;
 
@@ -144,7 +144,8 @@ struct hsm_token {
 	int64_t since_ms;
 	int64_t up_ms;                 /* the last time that it was up, where it is not */
 	int64_t watched_ms, marked_ms; /* when hsm_token_watch marked it last, for a call that began then */
-	_Atomic int64_t failed_ms;     /* the last call that failed */
+	_Atomic int64_t failed_ms;     /* the last call that failed, or recovery without a signature */
+	_Atomic int64_t error_ms;      /* the last call that failed */
 	atomic_uint failures;          /* since the last signature */
 	atomic_uint cures;             /* recoveries since the last signature: each goes further than the one before */
 	atomic_bool trial;             /* after a recovery one signs alone: whether the token does is to be seen */

@@ -45,11 +45,14 @@ static int refused(struct hsm_token *t, const struct error *err)
 
 int hsm_token_login(struct hsm_token *t, struct error *err)
 {
-	if (t->pin_refused)
-		return err_set(
+	if (t->pin_refused) {
+		(void)err_set(
 			err, ERR_PIN_REFUSED,
 			"token %s refused this PIN before; it is not tried again, so that its counter is not used up",
 			t->name.token);
+		hsm_token_set_state(t, HSM_TOKEN_PIN_REFUSED, err->message);
+		return -1;
+	}
 	if (check_counter(t, err))
 		return refused(t, err);
 	struct bytes pin = secret_bytes(t->pin);
@@ -342,6 +345,7 @@ int hsm_token_probe(struct hsm_token *t, struct error *err)
 		return settle(t, err);
 	if (err->code == ERR_PIN_REFUSED)
 		return -1;
+	atomic_store(&t->error_ms, clock_monotonic_ms());
 	hsm_token_set_state(t, HSM_TOKEN_DOWN, err->message);
 	/* The hardest cure is not for what may pass by itself. */
 	return before == HSM_TOKEN_DOWN && restart(t) == 1 ? 0 : -1;

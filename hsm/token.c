@@ -158,7 +158,8 @@ static struct hsm_token *new_token(struct hsm_module *m, const struct hsm_token_
 	pthread_mutex_init(&t->keys_lock, NULL);
 	pthread_mutex_init(&t->state_lock, NULL);
 	t->state = HSM_TOKEN_UP;
-	t->since_ms = t->probed_ms = t->touched_ms = clock_monotonic_ms();
+	t->since_ms = t->touched_ms = clock_monotonic_ms();
+	t->probed_ms = t->since_ms;
 	return t;
 }
 

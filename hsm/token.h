@@ -115,6 +115,8 @@ bool hsm_token_watch(struct hsm_token *t);
 /* How long it has not been up while a call into it, or a restart of its module, did not return: then nothing may help but
  * a new process, since a module cannot be finalized with someone inside. 0 where that is not so. */
 int64_t hsm_token_stuck_ms(struct hsm_token *t);
+/* The same, where others have failed since that call began: then it is not slow, but lost. */
+int64_t hsm_token_lost_ms(struct hsm_token *t);
 /* How many calls were written off and have not returned since: so many threads are missing. */
 size_t hsm_token_lost(struct hsm_token *t);
 /* Another PIN (copied), or the same once more because a person asks for it: the next round tries

@@ -67,6 +67,9 @@ void hsm_token_set_state(struct hsm_token *t, enum hsm_token_state to, const cha
 {
 	pthread_mutex_lock(&t->state_lock);
 	enum hsm_token_state from = hsm_token_state(t);
+	/* Nothing but another PIN leads out of a refused one. */
+	if (from == HSM_TOKEN_PIN_REFUSED && atomic_load(&t->pin_refused))
+		to = from;
 	bool changed = from != to;
 	if (changed) {
 		if (from == HSM_TOKEN_UP)
@@ -115,6 +118,7 @@ void hsm_token_saw(struct hsm_token *t, const char *call, CK_RV rv)
 	bool sure = class == HSM_CKR_MODULE || class == HSM_CKR_AWAY;
 	enum hsm_token_state state = hsm_token_state(t);
 	atomic_store(&t->failed_ms, clock_monotonic_ms());
+	atomic_store(&t->error_ms, clock_monotonic_ms());
 	if (state == HSM_TOKEN_UP || state == HSM_TOKEN_DEGRADED)
 		hsm_token_set_state(t, sure || failures >= HSM_FAILURES_MAX ? HSM_TOKEN_DOWN : HSM_TOKEN_DEGRADED, why);
 	if (t->care.changed) {
@@ -186,17 +190,28 @@ bool hsm_token_watch(struct hsm_token *t)
 	return true;
 }
 
+/* When the longest call began, written off or not; INT64_MAX: there is none. */
+static int64_t first_call_ms(struct hsm_token *t)
+{
+	int64_t since_ms = hsm_pool_first_ms(&t->pool);
+	const int64_t others[] = { atomic_load(&t->anchor_since_ms), atomic_load(&t->module->since_ms) };
+	for (size_t i = 0; i < 2; i++)
+		if (others[i] && others[i] < since_ms)
+			since_ms = others[i];
+	return since_ms;
+}
+
 int64_t hsm_token_stuck_ms(struct hsm_token *t)
 {
-	int64_t now_ms = clock_monotonic_ms(), since_ms = INT64_MAX;
-	const int64_t begun[] = { atomic_load(&t->anchor_since_ms), atomic_load(&t->module->since_ms),
-				  hsm_pool_first_ms(&t->pool) };
-	for (size_t i = 0; i < sizeof(begun) / sizeof(begun[0]); i++)
-		if (begun[i] && begun[i] < since_ms)
-			since_ms = begun[i];
+	int64_t now_ms = clock_monotonic_ms(), since_ms = first_call_ms(t);
 	pthread_mutex_lock(&t->state_lock);
 	bool up = hsm_token_state(t) == HSM_TOKEN_UP;
 	int64_t down_ms = t->up_ms > since_ms ? t->up_ms : since_ms;
 	pthread_mutex_unlock(&t->state_lock);
 	return up || since_ms == INT64_MAX ? 0 : now_ms - down_ms;
+}
+
+int64_t hsm_token_lost_ms(struct hsm_token *t)
+{
+	return atomic_load(&t->error_ms) > first_call_ms(t) ? hsm_token_stuck_ms(t) : 0;
 }

@@ -237,7 +237,8 @@ static void died(struct supervisor *s, enum role_id id, int status, int64_t now)
 	log_at(s->stopping ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "role ended", KV("role", role_table[id].name),
 	       KV_INT("pid", p->pid),
 	       WIFSIGNALED(status) ? KV_INT("signal", WTERMSIG(status)) : KV_INT("status", WEXITSTATUS(status)));
-	if (p->backoff_ms == 0 || now - p->started_ms >= BACKOFF_FORGET_MS)
+	bool again = WIFEXITED(status) && WEXITSTATUS(status) == ROLE_AGAIN;
+	if (again || p->backoff_ms == 0 || now - p->started_ms >= BACKOFF_FORGET_MS)
 		p->backoff_ms = BACKOFF_FIRST_MS;
 	p->start_at_ms = now + p->backoff_ms;
 	p->backoff_ms = p->backoff_ms * 2 < BACKOFF_MOST_MS ? p->backoff_ms * 2 : BACKOFF_MOST_MS;

@@ -17,6 +17,7 @@ from support.traffic import HEALED, Traffic, balance, memory_kib, pool, probe
 
 UNPLUGS = int(os.environ.get("CHANCERY_UNPLUGS", "6"))
 IN_TIME = REQUEST + 1
+STUCK = 10 + CALL  # seconds until another signer has taken the place of one that cannot get out of its module
 
 tests = Tests(None)
 
@@ -43,25 +44,33 @@ def a_token_in_another_process_signs(env):
         balance(ca, [load])
 
 
+def signer_memory(ca):
+    """Of the signer that there is now, which may be another than before."""
+    return wait_until(lambda: memory_kib(ca.roles()["signer"]), 5, "the signer")
+
+
 @tests.rule(60 + 8 * UNPLUGS)
 def unplugged_again_and_again_it_needs_no_restart(env):
     with behind_p11kit(env, "unplugged", patience) as (ca, kit):
-        before, memory, times = ca.roles(), [], []
+        before, memory, times = ca.roles()["front"], [], []
         with Traffic(ca, within=IN_TIME) as load:
             for turn in range(UNPLUGS):
                 load.flows(20)
-                memory.append(memory_kib(before["signer"]))
+                memory.append(signer_memory(ca))
                 kit.unplug()
                 time.sleep(random.uniform(0.1, 0.7))
                 times.append(load.heals(kit.start(), f"round {turn + 1}"))
             load.flows(20)
-        equal(ca.roles(), before, "the server's processes")
-        load.none_refused(beside=balance(ca, [load]))
+        equal(ca.roles()["front"], before, "the front's process")
+        # p11-kit's client 0.24.1 may keep all but one of those that wait as its connection breaks: then there is a new
+        # process, and each client has at most one request in the old one.
+        taken_over = ca.log().count("a new process takes over")
+        load.none_refused(beside=balance(ca, [load]) + taken_over * len(load.threads))
         # The first rounds fill what is then used again.
-        grown = memory_kib(before["signer"]) - memory[1]
+        grown = signer_memory(ca) - memory[1]
         expect(grown < 1024 + 8 * UNPLUGS, f"the signer grew by {grown} KiB over {UNPLUGS} rounds: {memory}")
-    print(f"# {UNPLUGS} times unplugged, {len(load.issued())} certificates, healed within "
-          f"{max(times):.2f} s, memory {memory[0]} to {memory[-1]} KiB", flush=True)
+    print(f"# {UNPLUGS} times unplugged, {len(load.issued())} certificates, healed within {max(times):.2f} s, "
+          f"{taken_over} new processes, memory {memory[0]} to {memory[-1]} KiB", flush=True)
 
 
 @tests.rule(60)

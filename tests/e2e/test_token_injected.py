@@ -1,7 +1,7 @@
 """Tokens that fail in every way that PKCS#11 has a number for, and in a few that it has none for.
 
 SoftHSM2 behind faulty.so (tests/modules/faulty.h), or with its folder taken away. CHANCERY_SEED repeats
-what a failure names; CHANCERY_FAULT_SECONDS says how long faults come at random (9).
+what a failure names, as far as threads allow; CHANCERY_FAULT_SECONDS says how long faults come at random (9).
 """
 
 import contextlib
@@ -343,6 +343,24 @@ def where_only_a_new_process_helps_there_is_one(env):
             faulty.off()  # what was wrong with the old process is not so with the new one
             load.flows(20)
         equal(ca.roles()["front"], before, "the front's process")
+        balance(ca, [load], faulty)
+
+
+@tests.rule(60)
+def a_look_for_keys_that_fails_is_made_again(env):
+    """Sessions are gone, and one of the calls that find the keys again fails: no key is given up for that."""
+    rules = [f"C_GetAttributeValue {name} after {calls} times 1" for calls in range(6)
+             for name in ("CKR_DEVICE_ERROR", "CKR_PIN_EXPIRED")]
+    rules += ["C_FindObjectsInit CKR_GENERAL_ERROR times 2", "C_FindObjects CKR_PIN_EXPIRED times 1",
+              "C_FindObjectsFinal CKR_FUNCTION_FAILED times 1", "C_FindObjects CKR_USER_NOT_LOGGED_IN times 1"]
+    with behind_faulty(env, "look") as (ca, faulty):
+        with Traffic(ca, within=IN_TIME) as load:
+            for rule in rules:
+                load.flows(10)
+                faulty.script("invalidate-sessions", rule)
+                time.sleep(0.1)
+                load.heals(time.monotonic(), f"after {rule}")
+        equal(faulty.refused_logins(), [], "refused logins")
         balance(ca, [load], faulty)
 
 

@@ -13,10 +13,10 @@ from support.tokens import (CALL, DOWN, REQUEST, Ground, in_section, patient, ru
 from support.traffic import HEALED, Traffic, balance, median, slowest
 
 IN_TIME = REQUEST + 1
-LOST = 1.5  # seconds for which a token is lost
+LOST = 1.2  # seconds for which a token is lost
 UNDISTURBED = 1.0  # seconds for the slowest certificate of the other issuer, at most
 
-tests = Tests(None, san=True)
+tests = Tests(None)
 
 
 # ---- two issuers ----

@@ -97,10 +97,11 @@ int64_t faulty_now_us(void); /* CLOCK_MONOTONIC */
 
 /* ---- faulty_random.c: all functions under the caller's lock ---- */
 struct faulty_random {
-	uint64_t state;
 	unsigned percent;
 	int only; /* a call, or FAULTY_ALL */
-	/* Each call goes through the values in an order of its own. */
+	/* What becomes of the nth call of C_Sign does not depend on how many others came between: each
+	 * call has numbers of its own, and goes through the values in an order of its own. */
+	uint64_t state[FAULTY_CALLS];
 	CK_RV values[FAULTY_CALLS][FAULTY_VALUES];
 	size_t next[FAULTY_CALLS];
 };

@@ -2,18 +2,18 @@
 #include "tests/modules/faulty.h"
 
 /* xorshift64*, of which the upper bits are good. */
-static uint64_t draw(struct faulty_random *r, uint64_t below)
+static uint64_t draw(uint64_t *state, uint64_t below)
 {
-	r->state ^= r->state >> 12;
-	r->state ^= r->state << 25;
-	r->state ^= r->state >> 27;
-	return ((r->state * 0x2545f4914f6cdd1dULL) >> 32) % below;
+	*state ^= *state >> 12;
+	*state ^= *state << 25;
+	*state ^= *state >> 27;
+	return ((*state * 0x2545f4914f6cdd1dULL) >> 32) % below;
 }
 
-static void shuffle(struct faulty_random *r, CK_RV *values, size_t count)
+static void shuffle(uint64_t *state, CK_RV *values, size_t count)
 {
 	for (size_t i = count; i > 1; i--) {
-		size_t other = (size_t)draw(r, i);
+		size_t other = (size_t)draw(state, i);
 		CK_RV kept = values[i - 1];
 		values[i - 1] = values[other];
 		values[other] = kept;
@@ -22,11 +22,12 @@ static void shuffle(struct faulty_random *r, CK_RV *values, size_t count)
 
 void faulty_random_start(struct faulty_random *r, uint64_t seed, unsigned percent, int only)
 {
-	*r = (struct faulty_random){ .state = (seed * 0x9e3779b97f4a7c15ULL) | 1, .percent = percent, .only = only };
+	*r = (struct faulty_random){ .percent = percent, .only = only };
 	for (size_t call = 0; call < FAULTY_CALLS; call++) {
+		r->state[call] = ((seed * FAULTY_CALLS + call) * 0x9e3779b97f4a7c15ULL) | 1;
 		for (size_t i = 0; i < faulty_ckr_count(); i++)
 			r->values[call][i] = faulty_ckr_at(i);
-		shuffle(r, r->values[call], faulty_ckr_count());
+		shuffle(&r->state[call], r->values[call], faulty_ckr_count());
 	}
 }
 
@@ -34,11 +35,11 @@ bool faulty_random_draw(struct faulty_random *r, enum faulty_call call, CK_RV *r
 {
 	if (r->only != FAULTY_ALL && r->only != (int)call)
 		return false;
-	if (draw(r, 100) >= r->percent)
+	if (draw(&r->state[call], 100) >= r->percent)
 		return false;
 	do {
 		*rv = r->values[call][r->next[call]++ % faulty_ckr_count()];
 	} while (call == C_LOGIN && faulty_ckr_is_pin(*rv));
-	*lost = draw(r, 2) == 0;
+	*lost = draw(&r->state[call], 2) == 0;
 	return true;
 }

@@ -483,6 +483,7 @@ static void a_token_that_is_up_is_drained_seldom(void)
 	CHECK_FAILS(hsm_token_probe(t.first, &err) == -1, &err, ERR_TOKEN_UNAVAILABLE);
 	CHECK_INT(finalized, 1);
 	/* One that is down for long is worth less of it, and so is one whose restart takes long. */
+	t.module->drain_took_ms = 0; /* whatever it took on this machine */
 	t.first->since_ms -= 120000;
 	t.module->drained_ms -= 3500;
 	CHECK_FAILS(hsm_token_probe(t.first, &err) == -1, &err, ERR_TOKEN_UNAVAILABLE);
