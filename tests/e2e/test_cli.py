@@ -13,6 +13,7 @@ from support import csr, der
 from support.client import pem_blocks
 from support.harness import Tests, contains, equal, expect, run, wait_until
 from support.server import CA, serial_in
+from support.terminal import run_at_terminal
 
 COMMANDS = """init|issue|submit|renew|cert list|cert show|cert revoke|cert hold|cert unhold|cert export|identity add
 |identity list|identity show|identity renew|identity remove|identity recover|apitoken add|apitoken list|apitoken remove
@@ -161,6 +162,67 @@ def submit_writes_the_chain(ca):
     with open(path, "w", encoding="ascii") as file:
         file.write("rubbish\n")
     ca.cli("submit", path, "--profile", "server-dv", status=1)
+
+
+@tests.rule()
+def what_became_an_order_keeps_its_key(ca):
+    out = ca.env.path("ordered")
+    done = ca.cli("issue", "--profile", "server-dv", "--name", "ordered.example.com", "--out", out)
+    order = re.search(r"(?m)^order: +(\S+)$", done.stdout).group(1)
+    contains(done.stdout, "_chancery-challenge.ordered.example.com", "what to put where")
+    equal(sorted(os.listdir(out)), ["key.pem", "request.csr"], "files")
+    equal(oct(os.stat(os.path.join(out, "key.pem")).st_mode & 0o777), "0o600", "mode of key.pem")
+    shown = ca.cli("order", "show", order, "--csr", os.path.join(out, "request.csr")).stdout
+    contains(shown, "computed here, from your request", "order show")
+    contains(ca.cli("order", "show", order, "--csr", os.path.join(out, "key.pem")).stdout, "computed here", "by the key")
+    done = ca.cli("issue", "--profile", "server-dv", "--name", "ordered.example.com", "--out", out, status=1)
+    contains(done.stderr, "key.pem", "an order's key would be overwritten")
+
+
+@tests.rule()
+def a_server_that_hands_out_values_for_another_key_is_found_out(ca):
+    order = ca.json("submit", request(ca, "values.example.com"), "--profile", "server-dv")["order"]["id"]
+    done = ca.cli("order", "show", order, "--csr", request(ca, "other.example.com", seed=5), status=4)
+    expect("_chancery-challenge" not in done.stdout, f"shows values: {done.stdout}")
+
+
+def at_terminal(ca, words, answers):
+    return run_at_terminal(ca.env.program("chancery"), words, ca.env.environment(CHANCERY_STATE=ca.state), answers)
+
+
+@tests.rule()
+def the_passphrase_of_an_encrypted_key_is_asked_for_once(ca):
+    key = ca.env.path("encrypted.pem")
+    run("openssl", "pkey", "-in", ca.file("admin/key.pem"), "-aes256", "-passout", "pass:0pen sesame", "-out", key)
+    words = ["cert", "list", "--limit", "1", "--cert", ca.file("admin/cert.pem"), "--key", key]
+    status, shown = at_terminal(ca, words, ["0pen sesame"])
+    equal(status, 0, shown)
+    contains(shown, "SERIAL", "what is shown")
+    status, shown = at_terminal(ca, words, ["sesame, 0pen"])
+    equal(status, 1, shown)
+    ca.cli(*words, status=3)
+
+
+@tests.rule(60)
+def nothing_is_signed_without_a_yes(ca):
+    ca.cli("identity", "add", "oscar", "--role", "officer")
+    oscar = ["--cert", ca.file("identities/oscar/cert.pem"), "--key", ca.file("identities/oscar/key.pem")]
+    ca.cli("org", "add", "asked", "--legal-name", "Asked Ltd", "--locality", "Bern", "--country", "CH", "--standing",
+           "good", "--domain", "test", "--agent", "admin")
+    for answer in ("no", "", "y", "YES"):
+        status, shown = at_terminal(ca, ["org", "vet", "asked", *oscar], [("(yes or no): ", answer)])
+        equal(status, 1, shown)
+        contains(shown, "legal-name: Asked Ltd", "what is shown")
+    equal(ca.json("org", "show", "asked")["status"], "unvetted", "the record")
+    status, shown = at_terminal(ca, ["org", "vet", "asked", *oscar], [("(yes or no): ", "yes")])
+    equal(status, 0, shown)
+    order = ca.json("submit", request(ca, "asked.test"), "--profile", "server-ov", "--org", "asked")["order"]["id"]
+    done = ca.cli("order", "approve", order, *oscar, status=2)
+    contains(done.stdout, "O=Asked Ltd", "what is shown")
+    contains(done.stderr, "--yes", "without a terminal")
+    status, shown = at_terminal(ca, ["order", "approve", order, *oscar], [("(yes or no): ", "yes")])
+    equal(status, 0, shown)
+    expect(ca.json("order", "show", order)["approvals"], "not approved")
 
 
 @tests.rule()
