@@ -297,7 +297,7 @@ static void another_key(struct rig *r)
 }
 static void another_name(struct rig *r)
 {
-	(void)json_object_set_new(at(r, "request"), "copied", json_pack("[s]", "dns:bank.test"));
+	set(json_array_get(at(r, "validation"), 0), "name", "dns:bank.test");
 }
 static void statement_spoiled(struct rig *r)
 {
