@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "ca-core/statement.h"
 #include "tools/audit_private.h"
+#include "tools/output.h"
 
 #define DECODED_MAX ((size_t)1 << 20)
 
@@ -40,17 +41,21 @@ void audit_decisions_free(struct audit_decisions *d)
 
 /* ---- one entry ---- */
 
-int audit_wrong(const struct audit_entry *e, struct error *err, const char *fmt, ...)
+__attribute__((format(printf, 3, 0))) static void print(char *out, size_t size, const char *fmt, va_list arguments)
 {
-	char text[sizeof(err->message) - 32];
+	(void)vsnprintf(out, size, fmt, arguments);
+}
+
+/* The name stands in parentheses because the analyzer is given a macro for it. */
+int(audit_wrong)(const struct audit_entry *e, struct error *err, const char *fmt, ...)
+{
+	char text[sizeof(err->message)];
 	va_list arguments;
 	va_start(arguments, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, arguments);
+	print(text, sizeof(text), fmt, arguments);
 	va_end(arguments);
 	(void)err_set(err, ERR_INTEGRITY, "entry %" PRIu64 " (%.64s): %s", e->sequence, e->event, text);
-	for (unsigned char *c = (unsigned char *)err->message; *c; c++) /* the log is anybody's: no escape sequences */
-		if (*c < 0x20 || *c >= 0x7f)
-			*c = '?';
+	output_clean(err->message);
 	return -1;
 }
 

@@ -27,6 +27,9 @@ struct audit_entry {
 /* "entry 12: ..." with ERR_INTEGRITY. */
 int audit_wrong(const struct audit_entry *e, struct error *err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+#ifdef __clang_analyzer__ /* it always returns -1 */
+#define audit_wrong(...) ((void)(audit_wrong)(__VA_ARGS__), -1)
+#endif
 const char *audit_detail(const struct audit_entry *e, const char *member); /* "" where there is none */
 int audit_detail_base64(const struct audit_entry *e, const char *member, struct buf *out, struct error *err);
 /* The subject behind "order " or "organization ", of at most 64 octets. */

@@ -16,7 +16,7 @@ static json_t *parse(struct bytes text, const char *whose, struct error *err)
 {
 	json_error_t why;
 	json_t *value = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &why);
-	if (value && json_is_object(value))
+	if (json_is_object(value))
 		return value;
 	json_decref(value);
 	(void)err_set(err, ERR_BAD_REQUEST, "%s is no JSON object: %s", whose,

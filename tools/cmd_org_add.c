@@ -50,7 +50,7 @@ static json_t *read_file(const char *path, struct error *err)
 	if (file_read(path, FILE_MAX, &text, err))
 		return NULL;
 	json_t *record = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &why);
-	if (record && json_is_object(record))
+	if (json_is_object(record))
 		return record;
 	if (record)
 		(void)err_set(err, ERR_BAD_REQUEST, "%s holds JSON, but no object", path);

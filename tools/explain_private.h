@@ -31,6 +31,9 @@ void explain_proved(struct explanation *x, const char *fmt, ...) __attribute__((
 void explain_claimed(struct explanation *x, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* ERR_INTEGRITY; always -1. */
 int explain_wrong(struct explanation *x, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+#ifdef __clang_analyzer__
+#define explain_wrong(...) ((void)(explain_wrong)(__VA_ARGS__), -1)
+#endif
 
 const char *explain_text_of(const json_t *object, const char *member); /* "" where there is none */
 /* The member's base64, appended. -1 where it is not there, or is none: the verdict's error says which. */

@@ -19,7 +19,7 @@ void explain_verdict_free(struct explain_verdict *v)
 
 /* ---- sentences ---- */
 
-static void add(json_t *list, const char *fmt, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void add(json_t *list, const char *fmt, va_list arguments)
 {
 	(void)json_array_append_new(list, json_vsprintf(fmt, arguments));
 }
@@ -40,16 +40,20 @@ void explain_claimed(struct explanation *x, const char *fmt, ...)
 	va_end(arguments);
 }
 
-int explain_wrong(struct explanation *x, const char *fmt, ...)
+__attribute__((format(printf, 3, 0))) static void print(char *out, size_t size, const char *fmt, va_list arguments)
+{
+	(void)vsnprintf(out, size, fmt, arguments);
+}
+
+/* The name stands in parentheses because the analyzer is given a macro for it. */
+int(explain_wrong)(struct explanation *x, const char *fmt, ...)
 {
 	char text[sizeof(x->err->message)];
 	va_list arguments;
 	va_start(arguments, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, arguments);
+	print(text, sizeof(text), fmt, arguments);
 	va_end(arguments);
-	for (unsigned char *c = (unsigned char *)text; *c; c++) /* the file is anybody's: no escape sequences */
-		if (*c < 0x20 || *c >= 0x7f)
-			*c = '?';
+	output_clean(text);
 	return err_set(x->err, ERR_INTEGRITY, "%s", text);
 }
 

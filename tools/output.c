@@ -99,6 +99,13 @@ void output_add_safe(struct buf *out, const char *text, bool lines)
 	}
 }
 
+void output_clean(char *text)
+{
+	for (unsigned char *c = (unsigned char *)text; *c; c++)
+		if (*c < 0x20 || *c >= 0x7f)
+			*c = '?';
+}
+
 void output_add_fact(struct buf *out, const char *name, const char *value)
 {
 	if (!value)

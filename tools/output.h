@@ -38,6 +38,8 @@ void output_fact(const char *name, const char *value);
 void output_add_fact(struct buf *out, const char *name, const char *value);
 /* The text with what a terminal could take for a command shown as "?"; lines: line breaks stay. */
 void output_add_safe(struct buf *out, const char *text, bool lines);
+/* All but printable ASCII in the text becomes "?": for messages about what a stranger wrote. */
+void output_clean(char *text);
 /* Prints what was put together: to stdout, or to stderr where stdout is for machines. */
 void output_text(struct buf *text, bool machines);
 

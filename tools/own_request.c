@@ -31,9 +31,9 @@ static int take_common_name(const char *text, struct ca_names *names, struct err
 	return ca_names_add(names, &name, CA_NAMES_MAX, err);
 }
 
-int own_request_of_csr(struct bytes text, struct own_request *own, struct error *err)
+int own_request_of_csr(struct bytes csr_text, struct own_request *own, struct error *err)
 {
-	auto_ca_csr *csr = ca_csr_parse(text, CA_NAMES_MAX, err);
+	auto_ca_csr *csr = ca_csr_parse(csr_text, CA_NAMES_MAX, err);
 	if (!csr || ca_csr_verify(csr, err))
 		return -1;
 	memcpy(own->spki_hash, csr->key.spki_hash, sizeof(own->spki_hash));

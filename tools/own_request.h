@@ -24,7 +24,7 @@ void own_request_free(struct own_request *own);
 #define auto_own_request CLEANUP(own_request_free) struct own_request
 
 /* From a signing request, PEM or DER. ERR_BAD_CSR and what else ca_csr_parse and ca_csr_verify refuse. */
-int own_request_of_csr(struct bytes csr, struct own_request *own, struct error *err);
+int own_request_of_csr(struct bytes csr_text, struct own_request *own, struct error *err);
 /* From a file: a request, or a key, PEM, private (perhaps encrypted) or public. ERR_NOT_FOUND, ERR_BAD_REQUEST. */
 int own_request_read(const char *path, struct own_request *own, struct error *err);
 

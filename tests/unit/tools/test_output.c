@@ -77,8 +77,8 @@ static void progress_is_for_terminals_alone(void)
 static void text_that_would_turn_or_break_the_line_is_shown_as_marks(void)
 {
 	static const char *const texts[][2] = { { "\xc3\x84rzte GmbH", "\xc3\x84rzte GmbH" },
-						{ "a\xe2\x80\xaetset", "a???tset" },
-						{ "a\xe2\x81\xa7z", "a???z" },
+						{ "a\xe2\x80\xaetset\xe2\x80\xac", "a???tset???" },
+						{ "a\xe2\x81\xa7z\xe2\x81\xa9", "a???z???" },
 						{ "a\xe2\x80\xa8z", "a???z" },
 						{ "a\xc2\x9bz", "a??z" },
 						{ "a\nz", "a?z" } };
