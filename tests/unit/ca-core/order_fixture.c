@@ -84,11 +84,11 @@ void order_answer(struct order_fixture *o, struct order_question *q, uint8_t met
 	CHECK_OK(message_validate_read(buf_bytes(&q->payload), &asked, &err) == 0, &err);
 	struct message_validated seen = { .shown = method, .caa = asked.caa ? caa : 0, .caa_methods = caa_methods };
 	seen.caa_text = bytes_of(asked.caa && caa > 1 ? "issue \"other.test\" at zone.test" : "");
-	for (uint8_t bit = METHOD_DNS_TXT; bit <= METHOD_HTTP; bit = (uint8_t)(bit << 1)) {
+	for (unsigned bit = METHOD_DNS_TXT; bit <= METHOD_HTTP; bit <<= 1) {
 		if (!(asked.methods & bit))
 			continue;
 		seen.attempts[seen.attempt_count++] = (struct message_attempt){
-			bit, bytes_of(bit == method ? "ok" : code),
+			(uint8_t)bit, bytes_of(bit == method ? "ok" : code),
 			bytes_of(bit == method ? "seen by 192.0.2.53" : "looked for it, and it was not there")
 		};
 	}
@@ -320,12 +320,11 @@ static enum ca_decision decision_of(const char *name)
 	return decision;
 }
 
-void order_statement(struct order_fixture *o, const struct officer *who, bool organization, const char *id,
-		     const uint8_t sha256_[32], const char *decision, const char *reason, int64_t time_s,
-		     struct buf *out)
+void order_statement(struct order_fixture *o, const struct officer *who, const char *id, const uint8_t sha256_[32],
+		     const char *decision, const char *reason, int64_t time_s, struct buf *out)
 {
 	struct error err = ERR_INIT;
-	struct ca_statement s = { .organization = organization,
+	struct ca_statement s = { .organization = decision_of(decision) >= DECISION_VET,
 				  .id = bytes_of(id),
 				  .decision = decision_of(decision),
 				  .by = bytes_of(who->name),
@@ -362,7 +361,7 @@ enum err_code order_decide(struct order_fixture *o, const struct officer *who, c
 	auto_buf text = BUF_INIT;
 	(void)keep_id(o, id);
 	order_look(o);
-	order_statement(o, who, false, id, o->order.tbs_hash, decision, reason, o->f.now_ms / 1000, &text);
+	order_statement(o, who, id, o->order.tbs_hash, decision, reason, o->f.now_ms / 1000, &text);
 	enum err_code code = order_send_statement(o, who, false, id, buf_bytes(&text));
 	order_look(o);
 	return code;
@@ -424,7 +423,7 @@ enum err_code order_vet(struct order_fixture *o, const struct officer *who, cons
 	ca_organization_bytes(&present->record, &bytes);
 	ca_organization_free(present);
 	sha256(bytes.data, bytes.len, hash);
-	order_statement(o, who, true, "acme", hash, decision, "looked at the register", o->f.now_ms / 1000, &text);
+	order_statement(o, who, "acme", hash, decision, "looked at the register", o->f.now_ms / 1000, &text);
 	return order_send_statement(o, who, true, "acme", buf_bytes(&text));
 }
 

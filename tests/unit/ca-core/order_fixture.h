@@ -78,10 +78,9 @@ void order_answer(struct order_fixture *o, struct order_question *q, uint8_t met
 struct message_decide;
 enum err_code order_decide(struct order_fixture *o, const struct officer *who, const char *decision,
 			   const char *reason);
-/* The parts of it: text (of CA_STATEMENT_MAX) for the bytes' hash; and sent as an actor. */
-void order_statement(struct order_fixture *o, const struct officer *who, bool organization, const char *id,
-		     const uint8_t sha256[32], const char *decision, const char *reason, int64_t time_s,
-		     struct buf *out);
+/* The parts of it: the text (vet and suspend are about organizations); and signed and sent by `who`. */
+void order_statement(struct order_fixture *o, const struct officer *who, const char *id, const uint8_t sha256[32],
+		     const char *decision, const char *reason, int64_t time_s, struct buf *out);
 enum err_code order_send_statement(struct order_fixture *o, const struct officer *who, bool organization,
 				   const char *id, struct bytes text);
 

@@ -59,15 +59,34 @@ static void pending(struct order_fixture *o, const char *profile)
 	order_look(o);
 }
 
+/* Both statements are signed by the certificates that stand beside them, and about these bytes. */
+static void check_approvals(const char *json, struct bytes tbs)
+{
+	struct error err = ERR_INIT;
+	struct ca_statement s;
+	uint8_t sum[32];
+	const char *at = strstr(json, "\"approvals\":[");
+	sha256(tbs.data, tbs.len, sum);
+	for (int i = 0; i < 2; i++) {
+		auto_buf text = BUF_INIT, certificate = BUF_INIT, signature = BUF_INIT;
+		REQUIRE(at != NULL);
+		base64_member(at, "certificate", &certificate);
+		base64_member(at, "signature", &signature);
+		at = strstr(member(at, "statement", &text), "\"received\"");
+		CHECK_OK(ca_statement_read(buf_bytes(&text), &s, &err) == 0, &err);
+		CHECK_BYTES(BYTES(s.sha256, 32), BYTES(sum, 32));
+		CHECK_OK(ca_statement_verify(buf_bytes(&text), buf_bytes(&certificate), buf_bytes(&signature), &err) ==
+				 0,
+			 &err);
+	}
+}
+
 static void an_issued_certificate_equals_the_bytes_that_were_approved(void)
 {
 	auto_order o;
 	struct error err = ERR_INIT;
-	auto_buf json = BUF_INIT, der = BUF_INIT, hash = BUF_INIT, text = BUF_INIT, signature = BUF_INIT,
-		 certificate = BUF_INIT, id = BUF_INIT, hex = BUF_INIT;
+	auto_buf json = BUF_INIT, der = BUF_INIT, id = BUF_INIT, hex = BUF_INIT;
 	struct ca_certificate_facts facts;
-	struct ca_statement s;
-	uint8_t sum[32];
 	order_open(&o);
 	order_organization(&o, &o.olga);
 	pending(&o, "ev");
@@ -83,24 +102,7 @@ static void an_issued_certificate_equals_the_bytes_that_were_approved(void)
 
 	base64_member(whole, "der", &der);
 	CHECK_OK(ca_certificate_read(buf_bytes(&der), &facts, &err) == 0, &err);
-	sha256(facts.tbs.data, facts.tbs.len, sum);
-	const char *approvals = strstr(whole, "\"approvals\":[");
-	REQUIRE(approvals != NULL);
-	const char *at = approvals;
-	for (int i = 0; i < 2; i++) {
-		buf_clear(&certificate);
-		buf_clear(&signature);
-		base64_member(at, "certificate", &certificate);
-		base64_member(at, "signature", &signature);
-		at = member(at, "statement", &text);
-		at = strstr(at, "\"received\"");
-		REQUIRE(at != NULL);
-		CHECK_OK(ca_statement_read(buf_bytes(&text), &s, &err) == 0, &err);
-		CHECK_BYTES(BYTES(s.sha256, 32), BYTES(sum, 32));
-		CHECK_OK(ca_statement_verify(buf_bytes(&text), buf_bytes(&certificate), buf_bytes(&signature), &err) ==
-				 0,
-			 &err);
-	}
+	check_approvals(whole, facts.tbs);
 	CHECK(strstr(whole, "\"lint\":\"clean\"") != NULL);
 	CHECK(strstr(whole, "\"enrolledAfterOrder\":false") != NULL);
 	CHECK(strstr(whole, "challengePassword") != NULL);

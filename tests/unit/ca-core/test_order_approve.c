@@ -163,8 +163,8 @@ static void two_officers_at_once_both_count(void)
 	struct approver both[2] = { { .o = &o, .who = &o.olga }, { .o = &o, .who = &o.oskar } };
 	for (size_t i = 0; i < 2; i++) {
 		(void)id_of(&o, both[i].id);
-		order_statement(&o, both[i].who, false, both[i].id, o.order.tbs_hash, "approve", "at once",
-				o.f.now_ms / 1000, &both[i].text);
+		order_statement(&o, both[i].who, both[i].id, o.order.tbs_hash, "approve", "at once", o.f.now_ms / 1000,
+				&both[i].text);
 	}
 	for (size_t i = 0; i < 2; i++)
 		REQUIRE(pthread_create(&both[i].thread, NULL, approve, &both[i]) == 0);
@@ -218,7 +218,7 @@ static void who_asks_does_not_approve(void)
 	CHECK_OK(ca_identity_add(o.f.ca, &root, &add, true, false, &alice.certificate, NULL, &err) == 0, &err);
 	auto_buf text = BUF_INIT;
 	(void)id_of(&o, id);
-	order_statement(&o, &alice, false, id, o.order.tbs_hash, "approve", "mine", o.f.now_ms / 1000, &text);
+	order_statement(&o, &alice, id, o.order.tbs_hash, "approve", "mine", o.f.now_ms / 1000, &text);
 	CHECK_INT(order_send_statement(&o, &alice, false, id, buf_bytes(&text)), ERR_APPROVAL_NOT_ALLOWED);
 	order_look(&o);
 	check_status(&o, "pending-approval");
@@ -266,7 +266,7 @@ static void a_front_without_the_officers_key_approves_nothing(void)
 	/* Olga's statement and certificate, signed by another key. */
 	forged = o.olga;
 	forged.key = o.oskar.key;
-	order_statement(&o, &forged, false, id, o.order.tbs_hash, "approve", "forged", o.f.now_ms / 1000, &text);
+	order_statement(&o, &forged, id, o.order.tbs_hash, "approve", "forged", o.f.now_ms / 1000, &text);
 	CHECK_INT(order_send_statement(&o, &forged, false, id, buf_bytes(&text)), ERR_APPROVAL_MISMATCH);
 	/* Oskar's certificate and key under Olga's name. */
 	forged.certificate = o.oskar.certificate;
@@ -278,7 +278,7 @@ static void a_front_without_the_officers_key_approves_nothing(void)
 	buf_free(&forged.certificate);
 	/* What Olga signed, sent in Oskar's session. */
 	buf_clear(&text);
-	order_statement(&o, &o.olga, false, id, o.order.tbs_hash, "approve", "mine", o.f.now_ms / 1000, &text);
+	order_statement(&o, &o.olga, id, o.order.tbs_hash, "approve", "mine", o.f.now_ms / 1000, &text);
 	forged = o.olga;
 	forged.name = "oskar";
 	CHECK_INT(order_send_statement(&o, &forged, false, id, buf_bytes(&text)), ERR_APPROVAL_MISMATCH);
@@ -299,7 +299,7 @@ static void a_statement_is_about_one_order_and_its_present_bytes(void)
 	pending(&o, "ev");
 	(void)id_of(&o, first);
 	memcpy(old_hash, o.order.tbs_hash, sizeof(old_hash));
-	order_statement(&o, &o.oskar, false, first, old_hash, "approve", "the first", o.f.now_ms / 1000, &text);
+	order_statement(&o, &o.oskar, first, old_hash, "approve", "the first", o.f.now_ms / 1000, &text);
 	CHECK_INT(order_send_statement(&o, &o.oskar, false, first, buf_bytes(&text)), ERR_NONE);
 
 	pending(&o, "ev");
@@ -310,14 +310,14 @@ static void a_statement_is_about_one_order_and_its_present_bytes(void)
 	CHECK_INT(order_send_statement(&o, &o.oskar, false, first, buf_bytes(&text)), ERR_APPROVAL_NOT_ALLOWED);
 	/* The right order, the hash of other bytes. */
 	buf_clear(&text);
-	order_statement(&o, &o.olga, false, second, old_hash, "approve", "older bytes", o.f.now_ms / 1000, &text);
+	order_statement(&o, &o.olga, second, old_hash, "approve", "older bytes", o.f.now_ms / 1000, &text);
 	CHECK_INT(order_send_statement(&o, &o.olga, false, second, buf_bytes(&text)), ERR_APPROVAL_MISMATCH);
 	buf_clear(&text);
-	order_statement(&o, &o.olga, false, second, other, "approve", "no bytes", o.f.now_ms / 1000, &text);
+	order_statement(&o, &o.olga, second, other, "approve", "no bytes", o.f.now_ms / 1000, &text);
 	CHECK_INT(order_send_statement(&o, &o.olga, false, second, buf_bytes(&text)), ERR_APPROVAL_MISMATCH);
 	/* A vetting of an organization is no approval. */
 	buf_clear(&text);
-	order_statement(&o, &o.olga, true, second, o.order.tbs_hash, "vet", "as vetting", o.f.now_ms / 1000, &text);
+	order_statement(&o, &o.olga, second, o.order.tbs_hash, "vet", "as vetting", o.f.now_ms / 1000, &text);
 	CHECK_INT(order_send_statement(&o, &o.olga, false, second, buf_bytes(&text)), ERR_APPROVAL_MISMATCH);
 	order_look(&o);
 	CHECK_INT(o.order.approval_count, 0);
@@ -335,19 +335,19 @@ static void a_statement_is_of_now_and_of_this_ca(void)
 	static const int64_t off_s[] = { -301, 301, -86400 };
 	for (size_t i = 0; i < sizeof(off_s) / sizeof(off_s[0]); i++) {
 		buf_clear(&text);
-		order_statement(&o, &o.oskar, false, id, o.order.tbs_hash, "approve", "off",
-				o.f.now_ms / 1000 + off_s[i], &text);
+		order_statement(&o, &o.oskar, id, o.order.tbs_hash, "approve", "off", o.f.now_ms / 1000 + off_s[i],
+				&text);
 		CHECK_INT(order_send_statement(&o, &o.oskar, false, id, buf_bytes(&text)), ERR_APPROVAL_MISMATCH);
 	}
 	memcpy(root, o.f.ca->root_hash, sizeof(root));
 	o.f.ca->root_hash[0] = root[0] == 'a' ? 'b' : 'a';
 	buf_clear(&text);
-	order_statement(&o, &o.oskar, false, id, o.order.tbs_hash, "approve", "elsewhere", o.f.now_ms / 1000, &text);
+	order_statement(&o, &o.oskar, id, o.order.tbs_hash, "approve", "elsewhere", o.f.now_ms / 1000, &text);
 	memcpy(o.f.ca->root_hash, root, sizeof(root));
 	CHECK_INT(order_send_statement(&o, &o.oskar, false, id, buf_bytes(&text)), ERR_APPROVAL_MISMATCH);
 	/* A line break in the reason would be another line. */
 	buf_clear(&text);
-	order_statement(&o, &o.oskar, false, id, o.order.tbs_hash, "approve", "one", o.f.now_ms / 1000, &text);
+	order_statement(&o, &o.oskar, id, o.order.tbs_hash, "approve", "one", o.f.now_ms / 1000, &text);
 	uint8_t *reason = memmem(text.data, text.len, "one", 3);
 	REQUIRE(reason != NULL);
 	reason[1] = '\n';
@@ -447,10 +447,10 @@ static void past_the_deadline_there_are_new_bytes_and_no_approvals(void)
 	CHECK_INT(order_decide(&o, &o.olga, "approve", "first"), ERR_NONE);
 	memcpy(old_hash, o.order.tbs_hash, sizeof(old_hash));
 	int64_t checked_s = o.order.authorizations[0].expires_s;
-	order_later(&o, 48 * 3600);
+	order_later(&o, (int64_t)48 * 3600);
 	/* Somebody decides before the clock has come by. */
 	(void)id_of(&o, id);
-	order_statement(&o, &o.oskar, false, id, old_hash, "approve", "late", o.f.now_ms / 1000, &text);
+	order_statement(&o, &o.oskar, id, old_hash, "approve", "late", o.f.now_ms / 1000, &text);
 	CHECK_INT(order_send_statement(&o, &o.oskar, false, id, buf_bytes(&text)), ERR_ORDER_STATE);
 	order_run(&o);
 	order_look(&o);

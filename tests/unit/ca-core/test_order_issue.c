@@ -277,7 +277,7 @@ static void what_was_shown_too_long_ago_is_shown_anew(void)
 	show_all(&o);
 	order_look(&o);
 	check_status(&o, "pending-approval");
-	order_later(&o, 24 * 3600 + 1);
+	order_later(&o, (int64_t)24 * 3600 + 1);
 	CHECK_INT(order_decide(&o, &o.olga, "approve", "in time, but"), ERR_ORDER_STATE);
 	check_status(&o, "pending-validation");
 	order_run(&o);
@@ -299,7 +299,7 @@ static void bytes_past_their_deadline_are_not_signed(void)
 	uint8_t hash[32];
 	memcpy(hash, o.order.tbs_hash, sizeof(hash));
 	size_t before = order_certificates(&o);
-	order_later(&o, 49 * 3600);
+	order_later(&o, (int64_t)49 * 3600);
 	order_run(&o);
 	order_look(&o);
 	check_status(&o, "pending-approval");
@@ -321,7 +321,7 @@ static void caa_is_looked_up_again_where_eight_hours_have_passed(void)
 	show_all(&o);
 	order_look(&o);
 	check_status(&o, "pending-approval");
-	order_later(&o, 9 * 3600);
+	order_later(&o, (int64_t)9 * 3600);
 	CHECK_INT(order_decide(&o, &o.olga, "approve", "fine"), ERR_NONE);
 	check_status(&o, "ready");
 	order_run(&o);
@@ -347,7 +347,7 @@ static void caa_that_forbids_at_last_takes_the_order_back_to_its_names(void)
 	order_create(&o, order_request(&o, "asked-caa", "www.zone.test", NULL));
 	order_run(&o);
 	show_all(&o);
-	order_later(&o, 9 * 3600);
+	order_later(&o, (int64_t)9 * 3600);
 	CHECK_INT(order_decide(&o, &o.olga, "approve", "fine"), ERR_NONE);
 	order_run(&o);
 	size_t before = order_certificates(&o);

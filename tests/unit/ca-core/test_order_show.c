@@ -56,7 +56,7 @@ static void each_state_says_what_it_waits_for(void)
 	order_answer_all(&o, METHOD_DNS_TXT, "ok", 1);
 	order_look(&o);
 	CHECK(says(o.order.waits_for, "approval by 1 more officer before 20"));
-	order_later(&o, 9 * 3600);
+	order_later(&o, (int64_t)9 * 3600);
 	CHECK_INT(order_decide(&o, &o.olga, "approve", "fine"), ERR_NONE);
 	CHECK(says(o.order.waits_for, "CAA records to be looked up once more"));
 	order_run(&o);

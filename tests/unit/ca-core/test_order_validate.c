@@ -36,7 +36,7 @@ static void what_was_shown_counts_for_orders_to_come(void)
 	CHECK_INT(o.question_count, asked);
 	CHECK_INT(fixture_audit_finds(&o.f, "\"reused\":\"yes\""), 1);
 	/* Past the dated table it has to be shown anew. */
-	order_later(&o, 399 * 86400);
+	order_later(&o, (int64_t)399 * 86400);
 	order_create(&o, order_request(&o, "dv", "www.zone.test", NULL));
 	check_status(&o, "pending-validation");
 }

@@ -240,7 +240,7 @@ static void a_statement_vets_once_and_only_the_version_that_it_is_about(void)
 	ca_organization_bytes(&first->record, &bytes);
 	ca_organization_free(first);
 	sha256(bytes.data, bytes.len, hash);
-	order_statement(&o, &o.olga, true, "acme", hash, "vet", "the first", o.f.now_ms / 1000, &text);
+	order_statement(&o, &o.olga, "acme", hash, "vet", "the first", o.f.now_ms / 1000, &text);
 	order_change_organization(&o, NULL);
 	CHECK_INT(order_send_statement(&o, &o.olga, true, "acme", buf_bytes(&text)), ERR_APPROVAL_MISMATCH);
 	CHECK_INT(order_vet(&o, &o.olga, "vet"), ERR_NONE);

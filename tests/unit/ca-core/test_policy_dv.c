@@ -120,9 +120,9 @@ static void caa_counts_eight_hours(void)
 				       .methods = METHOD_DNS_TXT,
 				       .expires_s = now_s + 100 };
 	CHECK_INT(shown(&o, "dv-caa", "dns:www.zone.test", &n), ERR_VALIDATION_FAILED);
-	n.caa_checked_s = now_s - 8 * 3600 + 1;
+	n.caa_checked_s = now_s - (int64_t)8 * 3600 + 1;
 	CHECK_INT(shown(&o, "dv-caa", "dns:www.zone.test", &n), ERR_NONE);
-	n.caa_checked_s = now_s - 8 * 3600;
+	n.caa_checked_s = now_s - (int64_t)8 * 3600;
 	CHECK_INT(shown(&o, "dv-caa", "dns:www.zone.test", &n), ERR_VALIDATION_FAILED);
 	n.caa_checked_s = 0;
 	n.error_code = bytes_of("caa-forbids");

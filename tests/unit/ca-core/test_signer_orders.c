@@ -71,7 +71,7 @@ static void start(struct peer *p)
 	auto_buf alice = BUF_INIT, payload = BUF_INIT;
 	struct message_session session;
 	memset(p, 0, sizeof(*p));
-	p->f.configuration = configuration;
+	p->f.more = configuration;
 	fixture_open(&p->f);
 	fixture_enrol(&p->f, "alice", ROLE_REQUESTER, &alice);
 	store_close(p->f.store);
