@@ -198,14 +198,11 @@ int explain_audit(struct ca *ca, struct store_snapshot *snap, struct bytes needl
 		return -1;
 	explain_open(out, "audit", '{');
 	explain_open(out, "entries", '[');
-<<<<<<< HEAD
-	struct search s = { .needle = needle, .to_s = to_s + SLACK_S, .out = out, .end = out->len + budget(out) };
-	if (first <= head.sequence && store_chain_scan(snap, CA_AUDIT_CHAIN, first, head.sequence, look, &s, err) < 0)
-=======
-	struct search s = { .needle = needle, .first = first, .to_s = to_s + SLACK_S, .out = out, .start = out->len };
+	struct search s = {
+		.needle = needle, .first = first, .to_s = to_s + SLACK_S, .out = out, .end = out->len + budget(out)
+	};
 	uint64_t from = first > 1 ? first - 1 : 1;
 	if (first <= head.sequence && store_chain_scan(snap, CA_AUDIT_CHAIN, from, head.sequence, look, &s, err) < 0)
->>>>>>> i5-cli
 		return -1;
 	explain_close(out, ']');
 	if (s.cut)
