@@ -50,6 +50,7 @@ int order_check_now(struct order_work *w, struct error *err)
 		n->next_check_ms = at_ms;
 		w->changed = true;
 	}
+	ca_orders_again(w->ca, o->id);
 	return order_mail_codes(w, true, err);
 }
 
@@ -112,6 +113,7 @@ int order_send_checks(struct order_work *w, struct error *err)
 
 struct answer {
 	struct bytes name;
+	bool again; /* somebody asked while it was under way */
 	const struct message_validated *seen;
 };
 
@@ -239,14 +241,14 @@ int order_name_shown(struct order_work *w, struct record_order_name *n, enum rec
 	return order_remember(w, n, err);
 }
 
-static int take_seen(struct order_work *w, struct record_order_name *n, const struct message_validated *seen,
-		     struct error *err)
+static int take_seen(struct order_work *w, struct record_order_name *n, const struct answer *a, struct error *err)
 {
+	const struct message_validated *seen = a->seen;
 	bool shown = order_name_is_shown(n, order_now_s(w));
 	uint8_t method = shown ? n->methods : seen->shown & n->methods & TRIED;
 	n->checked_ms = w->now_ms;
 	n->tries++;
-	n->next_check_ms = w->now_ms + pause_ms(n->tries);
+	n->next_check_ms = w->now_ms + (a->again ? ORDER_CHECK_PAUSE_MS : pause_ms(n->tries));
 	w->changed = true;
 	if (!shown && method) {
 		add_evidence(w, n, seen);
@@ -275,13 +277,13 @@ static int step_seen(struct order_work *w, void *arg, struct error *err)
 	bool waits = o->status == ORDER_PENDING_VALIDATION || o->status == ORDER_READY || o->status == ORDER_ISSUING;
 	for (size_t i = 0; waits && w->profile && i < o->name_count; i++)
 		if (bytes_equal(o->names[i].name, a->name))
-			return take_seen(w, &o->names[i], a->seen, err);
+			return take_seen(w, &o->names[i], a, err);
 	return 0; /* cancelled, or over, meanwhile */
 }
 
-void order_seen(struct ca *ca, struct bytes order, struct bytes name, const struct message_validated *seen)
+void order_seen(struct ca *ca, struct bytes order, struct bytes name, bool again, const struct message_validated *seen)
 {
-	struct answer a = { name, seen };
+	struct answer a = { name, again, seen };
 	struct error err = ERR_INIT;
 	const struct ca_actor self = ca_actor_self();
 	if (order_change(ca, &self, order, step_seen, &a, NULL, &err))

@@ -16,6 +16,7 @@ struct question {
 	char thing[RECORD_NAME_MAX + 1];
 	size_t thing_len;
 	struct buf part;
+	bool again;
 };
 
 struct ca_orders {
@@ -109,6 +110,7 @@ static struct question *take_place(struct ca_orders *o, uint16_t type, struct by
 	q->thing_len = thing.len;
 	q->type = type;
 	q->id = ++o->last_id;
+	q->again = false;
 	q->sent_ms = clock_monotonic_ms();
 	o->count++;
 	return q;
@@ -147,11 +149,11 @@ int ca_orders_send(struct ca *ca, uint16_t type, struct bytes thing, struct byte
 	}
 	atomic_store(&o->away_until_ms, clock_monotonic_ms() + AWAY_MS);
 	auto_buf lost = BUF_INIT;
-	(void)ca_orders_answered(ca, id, type, &lost, &lost);
+	(void)ca_orders_answered(ca, id, type, &lost, &lost, NULL);
 	return -1;
 }
 
-bool ca_orders_answered(struct ca *ca, uint64_t id, uint16_t type, struct buf *thing, struct buf *part)
+bool ca_orders_answered(struct ca *ca, uint64_t id, uint16_t type, struct buf *thing, struct buf *part, bool *again)
 {
 	struct ca_orders *o = ca->orders;
 	bool found = false;
@@ -163,10 +165,22 @@ bool ca_orders_answered(struct ca *ca, uint64_t id, uint16_t type, struct buf *t
 			continue;
 		buf_add(thing, q->thing, q->thing_len);
 		buf_add_bytes(part, buf_bytes(&q->part));
+		if (again)
+			*again = q->again;
 		forget(o, q);
 	}
 	(void)pthread_mutex_unlock(&o->lock);
 	return found && !thing->failed && !part->failed;
+}
+
+void ca_orders_again(struct ca *ca, struct bytes thing)
+{
+	struct ca_orders *o = ca->orders;
+	(void)pthread_mutex_lock(&o->lock);
+	for (size_t i = 0; o->count && i < ORDERS_UNDER_WAY_MAX; i++)
+		if (is_about(&o->questions[i], thing))
+			o->questions[i].again = true;
+	(void)pthread_mutex_unlock(&o->lock);
 }
 
 bool ca_orders_under_way(struct ca *ca, struct bytes thing)
@@ -257,17 +271,18 @@ void ca_orders_release(struct ca *ca, struct bytes order)
 void ca_order_validated(struct ca *ca, uint64_t id, const struct message_validated *seen)
 {
 	auto_buf order = BUF_INIT, name = BUF_INIT;
-	if (!ca_orders_answered(ca, id, MSG_VALIDATE, &order, &name))
+	bool again = false;
+	if (!ca_orders_answered(ca, id, MSG_VALIDATE, &order, &name, &again))
 		return;
 	ca_orders_count(ca, seen->shown ? ORDERS_CHECK_GOOD : ORDERS_CHECK_BAD);
-	order_seen(ca, buf_bytes(&order), buf_bytes(&name), seen);
+	order_seen(ca, buf_bytes(&order), buf_bytes(&name), again, seen);
 	ca_orders_wake(ca); /* there is room for another check */
 }
 
 void ca_delivered(struct ca *ca, uint64_t id, const struct message_delivered *result)
 {
 	auto_buf key = BUF_INIT, none = BUF_INIT;
-	if (!ca_orders_answered(ca, id, MSG_DELIVER, &key, &none))
+	if (!ca_orders_answered(ca, id, MSG_DELIVER, &key, &none, NULL))
 		return;
 	ca_orders_count(ca, result->good ? ORDERS_DELIVERED : ORDERS_UNDELIVERED);
 	notify_delivered(ca, buf_bytes(&key), result);

@@ -20,8 +20,11 @@ void ca_orders_free(struct ca_orders *orders);
  * under way. */
 int ca_orders_send(struct ca *ca, uint16_t type, struct bytes thing, struct bytes part, const struct buf *payload,
 		   struct error *err);
-/* Takes out what was asked under this id, by a question of this type: true, with both appended. */
-bool ca_orders_answered(struct ca *ca, uint64_t id, uint16_t type, struct buf *thing, struct buf *part);
+/* Takes out what was asked under this id, by a question of this type: true, with both appended; *again (or NULL) is what
+ * ca_orders_again left. */
+bool ca_orders_answered(struct ca *ca, uint64_t id, uint16_t type, struct buf *thing, struct buf *part, bool *again);
+/* Somebody asks for what is under way already: the answer may be of before he did something, so it is asked again. */
+void ca_orders_again(struct ca *ca, struct bytes thing);
 /* Whether something of this thing is under way, or it is being issued. */
 bool ca_orders_under_way(struct ca *ca, struct bytes thing);
 /* Whether a question could be sent now: the validator is there, or was not tried for a while, and there is room. */
@@ -41,7 +44,7 @@ bool ca_orders_claim(struct ca *ca, struct bytes order);
 void ca_orders_release(struct ca *ca, struct bytes order);
 
 /* What came of a check; of a delivery: order_check.c, notify_deliver.c. */
-void order_seen(struct ca *ca, struct bytes order, struct bytes name, const struct message_validated *seen);
+void order_seen(struct ca *ca, struct bytes order, struct bytes name, bool again, const struct message_validated *seen);
 void notify_delivered(struct ca *ca, struct bytes id, const struct message_delivered *result);
 
 /* Counted since start, for /metrics. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "tools/explain_private.h"
 
@@ -48,8 +49,8 @@ static bool has_common_name(X509 *certificate, const char *wanted)
 	return length > 0 && (size_t)length == strlen(wanted) && strcmp(name, wanted) == 0;
 }
 
-/* Whose key signed: a certificate of this CA with the officer's name. That it was enrolled, with the role, the log alone
- * can show. */
+/* Whose key signed: 1 for a certificate of this CA with the officer's name; 0 where the file does not hold who issued
+ * it, so that nothing can be said; -1. That it was enrolled, with the role, the log alone can show. */
 static int check_signer(struct explanation *x, struct bytes der, const struct ca_statement *s, const char *officer)
 {
 	const unsigned char *at = der.data;
@@ -58,23 +59,20 @@ static int check_signer(struct explanation *x, struct bytes der, const struct ca
 		ERR_clear_error();
 		return explain_wrong(x, "the certificate of who signed as %s has another name", officer);
 	}
-	if (!explain_has_issuer(x, certificate)) {
-		explain_claimed(x, "That the certificate of %s is of this CA: the file does not hold who issued it.",
-				officer);
+	if (!explain_has_issuer(x, certificate))
 		return 0;
-	}
 	auto_x509 *root =
 		trust_root_of(x->trusted, certificate, x->chain, s->time_s, "an officer's certificate", x->err);
-	return root ? 0 : -1;
+	return root ? 1 : -1;
 }
 
+/* The object's statement is what is wanted; s borrows from the object. Returns as check_signer. */
 static int take_statement(struct explanation *x, const json_t *object, const struct wanted *w, struct ca_statement *s)
 {
 	auto_buf certificate = BUF_INIT;
-	return read_statement(x, object, &certificate, s) || check_statement(x, s, w) ||
-			       check_signer(x, buf_bytes(&certificate), s, w->officer)
-		       ? -1
-		       : 0;
+	if (read_statement(x, object, &certificate, s) || check_statement(x, s, w))
+		return -1;
+	return check_signer(x, buf_bytes(&certificate), s, w->officer);
 }
 
 /* ---- approvals ---- */
@@ -90,7 +88,30 @@ static int check_independence(struct explanation *x, const json_t *approvals, si
 	return 0;
 }
 
-static int check_decision(struct explanation *x, const json_t *approvals, size_t at, unsigned *approved)
+struct tally {
+	unsigned proved, said; /* approvals */
+};
+
+static void tell_decision(struct explanation *x, const struct ca_statement *s, bool proved)
+{
+	char time[CLOCK_TEXT_SIZE];
+	auto_buf by = BUF_INIT, reason = BUF_INIT;
+	buf_add_bytes(&by, s->by);
+	buf_add_bytes(&reason, s->reason);
+	const char *decision = ca_decision_name(s->decision);
+	(void)clock_rfc3339(s->time_s, time);
+	if (proved)
+		explain_proved(x, "%s signed to %s exactly these bytes, at %s: %s", buf_text(&by), decision, time,
+			       buf_text(&reason));
+	else
+		explain_claimed(
+			x,
+			"Somebody signed to %s exactly these bytes; that it was %s cannot be seen: the file does "
+			"not hold who issued the certificate.",
+			decision, buf_text(&by));
+}
+
+static int check_decision(struct explanation *x, const json_t *approvals, size_t at, struct tally *tally)
 {
 	const json_t *a = json_array_get(approvals, at);
 	bool approve = strcmp(explain_text_of(a, "decision"), "approve") == 0;
@@ -105,44 +126,40 @@ static int check_decision(struct explanation *x, const json_t *approvals, size_t
 		explain_claimed(x, "%s denied the order: %s", wanted.officer, explain_text_of(a, "reason"));
 		return 0;
 	}
-	if (take_statement(x, a, &wanted, &s) || check_independence(x, approvals, at, wanted.officer))
+	int proved = take_statement(x, a, &wanted, &s);
+	if (proved < 0 || check_independence(x, approvals, at, wanted.officer))
 		return -1;
-	*approved += approve;
-	explain_proved(x, "%s signed to %s exactly these bytes, at %s: %s", wanted.officer,
-		       approve ? "approve" : "deny", explain_text_of(a, "time"), explain_text_of(a, "reason"));
+	tally->said += approve;
+	tally->proved += approve && proved;
+	tell_decision(x, &s, proved);
 	return 0;
 }
 
-static bool someone_else_approved(const json_t *approvals, const char *vetter)
+static void tell_tally(struct explanation *x, const struct tally *tally)
 {
-	size_t i;
-	const json_t *a;
-	json_array_foreach(approvals, i, a)
-	{
-		if (strcmp(explain_text_of(a, "officer"), vetter) != 0)
-			return true;
-	}
-	return false;
+	if (!x->needed)
+		return;
+	if (tally->proved >= x->needed)
+		explain_proved(x, "The %u officer%s that it takes %s distinct, and not the requester.", x->needed,
+			       x->needed == 1 ? "" : "s", x->needed == 1 ? "is" : "are");
+	explain_claimed(x,
+			"That who signed were officers then, with certificates that were enrolled for them: `chancery "
+			"audit verify` of the whole log shows it.");
 }
 
 int explain_check_approvals(struct explanation *x)
 {
 	const json_t *approvals = json_object_get(x->file, "approvals");
-	const json_t *vetting = json_object_get(json_object_get(x->file, "organization"), "vetting");
-	unsigned approved = 0;
+	struct tally tally = { 0, 0 };
 	for (size_t i = 0; i < json_array_size(approvals); i++)
-		if (check_decision(x, approvals, i, &approved))
+		if (check_decision(x, approvals, i, &tally))
 			return -1;
 	if (!x->certificate.len)
 		return 0;
-	if (approved < x->needed)
-		return explain_wrong(x, "%u officers signed for the certificate's bytes, where it takes %u", approved,
+	if (tally.said < x->needed)
+		return explain_wrong(x, "%u officers signed for the certificate's bytes, where it takes %u", tally.said,
 				     x->needed);
-	if (x->needed > 1 && !someone_else_approved(approvals, explain_text_of(vetting, "officer")))
-		return explain_wrong(x, "nobody approved the certificate but who vetted the organization");
-	if (x->needed)
-		explain_proved(x, "The %u officer%s that it takes %s distinct, and not the requester.", x->needed,
-			       x->needed == 1 ? "" : "s", x->needed == 1 ? "is" : "are");
+	tell_tally(x, &tally);
 	return 0;
 }
 
@@ -207,10 +224,12 @@ static int check_vetting(struct explanation *x, const json_t *organization, cons
 		return x->needed && x->certificate.len
 			       ? explain_wrong(x, "nobody vetted the record that the certificate was made from")
 			       : 0;
-	if (take_statement(x, vetting, &wanted, &s))
+	int proved = take_statement(x, vetting, &wanted, &s);
+	if (proved < 0)
 		return -1;
-	explain_proved(x, "%s vetted exactly this record of organization %s, version %" JSON_INTEGER_FORMAT ".",
-		       wanted.officer, wanted.id, json_integer_value(json_object_get(organization, "version")));
+	(proved ? explain_proved : explain_claimed)(
+		x, "%s vetted exactly this record of organization %s, version %" JSON_INTEGER_FORMAT ".",
+		wanted.officer, wanted.id, json_integer_value(json_object_get(organization, "version")));
 	return 0;
 }
 

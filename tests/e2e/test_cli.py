@@ -56,7 +56,7 @@ def what_is_refused_or_not_found_is_status_1(ca):
     out = ca.env.path("never")
     for words in (["cert", "show", "ab" * 18], ["cert", "revoke", "ab" * 18], ["identity", "show", "nobody"],
                   ["identity", "remove", "nobody"], ["apitoken", "remove", "nobody"],
-                  ["issue", "--profile", "server-dv", "--name", "www.example.com", "--out", out],
+                  ["issue", "--profile", "client", "--name", "www.example.com", "--name", "www.example.com", "--out", out],
                   ["issue", "--profile", "gold", "--name", "a.test", "--out", out]):
         done = ca.cli(*words, status=1)
         expect(done.stderr.strip(), f"{words}: says nothing")

@@ -25,7 +25,7 @@ static int admin_listener(const char *state)
 	return fd;
 }
 
-static void child(struct peer *p, int channel, int admin)
+static void child(struct peer *p, int channel, int validator, int admin)
 {
 	struct error err = ERR_INIT;
 	struct fixture *f = &p->f;
@@ -33,7 +33,7 @@ static void child(struct peer *p, int channel, int admin)
 			     .channel = channel,
 			     .admin = admin,
 			     .control = -1,
-			     .validator = -1,
+			     .validator = validator,
 			     .webhook_secret = -1,
 			     .mail_password = -1,
 			     .admin_uid = getuid(),
@@ -53,7 +53,7 @@ static void child(struct peer *p, int channel, int admin)
 void peer_start(struct peer *p)
 {
 	struct error err = ERR_INIT;
-	int ends[2];
+	int ends[2], validator[2] = { -1, -1 };
 	p->fd = -1;
 	fixture_open(&p->f);
 	if (p->alice)
@@ -67,14 +67,20 @@ void peer_start(struct peer *p)
 	ca_close(p->f.ca);
 	p->f.ca = NULL;
 	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+	REQUIRE(!p->validates || socketpair(AF_UNIX, SOCK_STREAM, 0, validator) == 0);
 	int listener = admin_listener(p->f.state);
 	p->pid = fork();
 	if (p->pid == 0) {
 		(void)close(ends[0]);
-		child(p, ends[1], listener);
+		fd_cleanup(&validator[0]);
+		child(p, ends[1], validator[1], listener);
 	}
 	REQUIRE(p->pid > 0);
 	(void)close(ends[1]);
+	fd_cleanup(&validator[1]);
+	if (p->validates)
+		p->validator = channel_new(validator[0], &err);
+	CHECK_OK(!p->validates || p->validator, &err);
 	(void)close(listener);
 	p->fd = p->raw ? ends[0] : dup(ends[0]);
 	if (!p->raw)
@@ -93,6 +99,9 @@ void peer_stop(struct peer *p)
 	p->fd = -1;
 	CHECK(waitpid(p->pid, &status, 0) == p->pid);
 	CHECK_INT(status, 0);
+	if (p->validator)
+		channel_free(p->validator);
+	p->validator = NULL;
 	for (size_t i = 0; i < p->answer_count; i++)
 		buf_free(&p->answers[i].payload);
 	buf_free(&p->last.payload);

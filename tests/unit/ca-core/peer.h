@@ -27,10 +27,12 @@ struct peer {
 	void (*founded)(struct fixture *f); /* called while the CA is open in the test's process; or NULL */
 	void (*in_signer)(void);            /* called in the signer's process before its main; or NULL */
 	struct buf *alice, *admin;          /* who is to be enrolled: the certificate; or NULL */
+	bool validates;                     /* the test is the signer's validator, too */
 
 	pid_t pid;
 	struct channel *channel;
-	int fd; /* the raw end, where there is no channel; else a copy of the channel's */
+	struct channel *validator; /* where it validates: the validator's end */
+	int fd;                    /* the raw end, where there is no channel; else a copy of the channel's */
 	uint64_t next_id;
 	struct frame frame;      /* the answer waited for last; until the next one */
 	struct error refusal;    /* where it was MSG_ERROR */

@@ -429,7 +429,8 @@ static void past_the_deadline_caa_is_looked_up_again_by_itself(void)
 	order_run(&o);
 	order_look(&o);
 	check_status(&o, "pending-validation");
-	order_run(&o); /* as after the wake that comes with the commit */
+	order_later(&o, 10);
+	order_run(&o);
 	CHECK(order_asked(&o, MSG_VALIDATE));
 	order_answer_all(&o, 0, "ok", 1);
 	order_look(&o);

@@ -67,6 +67,25 @@ static void asked_for_a_name_is_checked_at_once_but_not_all_the_time(void)
 	CHECK_INT(o.question_count, asked + 1);
 }
 
+/* Who puts something in place while a check is under way, and asks, does not wait for the clock. */
+static void asked_for_while_a_check_is_under_way_another_follows_soon(void)
+{
+	auto_order o;
+	order_open(&o);
+	pending(&o, "dv");
+	CHECK_INT(order_act(&o, ORDER_ACT_CHECK, NULL, NULL), ERR_NONE);
+	order_answer_all(&o, 0, "nxdomain", 1);
+	order_run(&o);
+	CHECK(order_asked(&o, MSG_VALIDATE) == NULL);
+	order_later(&o, 5);
+	order_run(&o);
+	REQUIRE(order_asked(&o, MSG_VALIDATE) != NULL);
+	order_answer_all(&o, 0, "nxdomain", 1);
+	order_later(&o, 30); /* once: then the clock goes on */
+	order_run(&o);
+	CHECK(order_asked(&o, MSG_VALIDATE) == NULL);
+}
+
 static void what_is_under_way_is_not_asked_twice(void)
 {
 	auto_order o;
@@ -273,6 +292,7 @@ SUITE(order_check)
 {
 	TEST(a_failed_check_is_made_again_ever_more_rarely);
 	TEST(asked_for_a_name_is_checked_at_once_but_not_all_the_time);
+	TEST(asked_for_while_a_check_is_under_way_another_follows_soon);
 	TEST(what_is_under_way_is_not_asked_twice);
 	TEST(without_a_validator_orders_wait_and_say_so);
 	TEST(each_failure_is_shown_with_its_cause);
