@@ -49,6 +49,8 @@ static size_t budget(const struct buf *out)
 
 struct search {
 	struct bytes needle;
+	uint64_t first;     /* the entry before it is scanned for its hash alone */
+	uint8_t before[32]; /* hash of the entry before; zeros before the first of all */
 	int64_t to_s;
 	struct buf *out;
 	uint64_t last; /* entry that was found; 0: none */
@@ -57,10 +59,14 @@ struct search {
 	bool cut;
 };
 
-static void add_entry(struct buf *out, uint64_t sequence, const uint8_t hash[32], struct bytes entry)
+/* before: hash of the entry before it, from which its own follows; NULL where that one stands before it. */
+static void add_entry(struct buf *out, uint64_t sequence, const uint8_t before[32], const uint8_t hash[32],
+		      struct bytes entry)
 {
 	explain_open(out, NULL, '{');
 	explain_number(out, "sequence", (int64_t)sequence);
+	if (before)
+		explain_hex(out, "previous", BYTES(before, 32));
 	explain_hex(out, "hash", BYTES(hash, 32));
 	explain_text(out, "entry", entry);
 	explain_close(out, '}');
@@ -82,6 +88,11 @@ static int look(void *arg, uint64_t sequence, const uint8_t hash[32], struct byt
 {
 	struct search *s = arg;
 	int64_t time_s = 0;
+	uint8_t before[32];
+	memcpy(before, s->before, sizeof(before));
+	memcpy(s->before, hash, sizeof(s->before));
+	if (sequence < s->first)
+		return 0;
 	if (take_time(&time_s, sequence, hash, entry, err))
 		return -1;
 	if (time_s > s->to_s)
@@ -97,7 +108,7 @@ static int look(void *arg, uint64_t sequence, const uint8_t hash[32], struct byt
 		return 0;
 	}
 	s->last = sequence;
-	add_entry(s->out, sequence, hash, entry);
+	add_entry(s->out, sequence, before, hash, entry);
 	return 0;
 }
 
@@ -130,7 +141,7 @@ static int add_step(void *arg, uint64_t sequence, const uint8_t hash[32], struct
 	p->too_long = p->out->len > p->end;
 	if (p->too_long)
 		return 1;
-	add_entry(p->out, sequence, hash, entry);
+	add_entry(p->out, sequence, NULL, hash, entry);
 	return 0;
 }
 
@@ -187,8 +198,11 @@ int explain_audit(struct ca *ca, struct store_snapshot *snap, struct bytes needl
 		return -1;
 	explain_open(out, "audit", '{');
 	explain_open(out, "entries", '[');
-	struct search s = { .needle = needle, .to_s = to_s + SLACK_S, .out = out, .end = out->len + budget(out) };
-	if (first <= head.sequence && store_chain_scan(snap, CA_AUDIT_CHAIN, first, head.sequence, look, &s, err) < 0)
+	struct search s = {
+		.needle = needle, .first = first, .to_s = to_s + SLACK_S, .out = out, .end = out->len + budget(out)
+	};
+	uint64_t from = first > 1 ? first - 1 : 1;
+	if (first <= head.sequence && store_chain_scan(snap, CA_AUDIT_CHAIN, from, head.sequence, look, &s, err) < 0)
 		return -1;
 	explain_close(out, ']');
 	if (s.cut)

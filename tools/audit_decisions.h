@@ -4,8 +4,8 @@
  * Of each decision the entry has the whole statement: text, certificate, signature. It has to be one,
  * signed by who the entry says, an officer with a certificate that was enrolled for him and not revoked, about what
  * the entry says, at that time, and never used before. Of each certificate that people had to approve
- * the entry has the certificate: its tbs is what enough officers signed for, none of them the requester, and under
- * extended validation not all of them who vetted the organization.
+ * the entry has the certificate: its tbs is what enough officers signed for, distinct people, none of them the
+ * requester, and the organization's record was vetted.
  *
  *     order.approved, order.denied              detail statement, certificate, signature (base64); sha256 of the tbs
  *     organization.vetted, .suspended           the same; sha256 of the record

@@ -101,24 +101,18 @@ static int check_listed(const struct audit_entry *e, const struct audit_order *o
 	return 0;
 }
 
-/* Who signed for these bytes: how many, and whether any of them did not vet the organization. Officers are distinct,
- * and none is the requester: that was looked at when they approved. */
-static void count(const struct audit_order *o, const uint8_t tbs[AUDIT_HASH_LEN], const char *vetted_by, unsigned *all,
-		  bool *other)
+/* How many signed for these bytes. They are distinct, and none is the requester: that was looked at when they approved. So
+ * of two, as extended validation wants them, at most one has vetted the organization. */
+static unsigned count(const struct audit_order *o, const uint8_t tbs[AUDIT_HASH_LEN])
 {
-	*all = 0;
-	*other = false;
-	for (size_t i = 0; i < o->approval_count; i++) {
-		const struct audit_approval *a = &o->approvals[i];
-		if (a->is_void || memcmp(a->tbs, tbs, AUDIT_HASH_LEN) != 0)
-			continue;
-		(*all)++;
-		*other = *other || strcmp(a->officer, vetted_by) != 0;
-	}
+	unsigned all = 0;
+	for (size_t i = 0; i < o->approval_count; i++)
+		all += !o->approvals[i].is_void && memcmp(o->approvals[i].tbs, tbs, AUDIT_HASH_LEN) == 0;
+	return all;
 }
 
 static int check_organization(const struct audit_decisions *d, const struct audit_entry *e, const struct audit_order *o,
-			      const char **vetted_by, struct error *err)
+			      struct error *err)
 {
 	const struct audit_organization *organization =
 		o->organization[0] ? lookup_find(&d->organizations, bytes_of(o->organization)) : NULL;
@@ -127,7 +121,6 @@ static int check_organization(const struct audit_decisions *d, const struct audi
 	if (!organization->vetted_by[0] || organization->suspended)
 		return audit_wrong(e, err, "the record of organization %s was %s when it was issued", o->organization,
 				   organization->suspended ? "suspended" : "not vetted");
-	*vetted_by = organization->vetted_by;
 	return 0;
 }
 
@@ -135,20 +128,16 @@ static int check_approvals(const struct audit_decisions *d, const struct audit_e
 			   struct bytes der, const struct ca_certificate_facts *facts, struct error *err)
 {
 	uint8_t tbs[AUDIT_HASH_LEN];
-	unsigned needed, all;
-	bool other;
-	const char *vetted_by = "";
+	unsigned needed;
 	sha256(facts->tbs.data, facts->tbs.len, tbs);
 	if (audit_issued_needed(der, &needed, err))
 		return audit_wrong(e, err, "what it holds is no certificate");
-	if (needed && check_organization(d, e, o, &vetted_by, err))
+	if (needed && check_organization(d, e, o, err))
 		return -1;
-	count(o, tbs, vetted_by, &all, &other);
+	unsigned all = count(o, tbs);
 	if (all < (needed ? needed : 1))
 		return audit_wrong(e, err, "%u officer%s signed for the bytes of its certificate, where it takes %u",
 				   all, all == 1 ? "" : "s", needed ? needed : 1);
-	if (needed > 1 && !other)
-		return audit_wrong(e, err, "nobody approved it but %s, who vetted the organization", vetted_by);
 	return check_listed(e, o, tbs, err);
 }
 

@@ -6,7 +6,8 @@ _chancery() {
 	local word skip=0
 	COMPREPLY=()
 	case $previous in
-	--state | --out | --ca | --cert | --key | --csr | --token-file | --module | --head | --crl)
+	--state | --out | --ca | --cert | --key | --csr | --token-file | --module | --head | --crl | --certificate | --from | \
+		--document | --verify)
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
 		;;
@@ -18,17 +19,26 @@ _chancery() {
 		mapfile -t COMPREPLY < <(compgen -W 'p256 p384 p521 rsa2048 rsa3072 rsa4096 ed25519' -- "$current")
 		return
 		;;
-	--pin | --so-pin | --new-pin)
+	--pin | --so-pin | --new-pin | --code)
 		mapfile -t COMPREPLY < <(compgen -W 'file: credential: fd: prompt' -- "$current")
 		return
 		;;
 	--reason)
+		[[ " ${COMP_WORDS[*]} " == *" cert "* ]] || return
 		mapfile -t COMPREPLY < <(compgen -W 'unspecified keyCompromise affiliationChanged superseded
 			cessationOfOperation privilegeWithdrawn' -- "$current")
 		return
 		;;
+	--standing)
+		mapfile -t COMPREPLY < <(compgen -W 'good not-good unknown' -- "$current")
+		return
+		;;
+	--contact)
+		mapfile -t COMPREPLY < <(compgen -W 'administrative: technical:' -- "$current")
+		return
+		;;
 	--profile)
-		mapfile -t COMPREPLY < <(compgen -W 'server-dv client peer short-lived' -- "$current")
+		mapfile -t COMPREPLY < <(compgen -W 'server-dv server-ov server-ev client peer short-lived' -- "$current")
 		return
 		;;
 	esac

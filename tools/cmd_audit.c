@@ -242,7 +242,8 @@ static void say_decided(const struct verdict *v)
 			     "signed for.\n",
 			     d->certificates);
 	if (d->late_officers)
-		(void)printf("To be looked at: %" PRIu64 " approvals with a certificate that was enrolled after the order "
+		(void)printf("To be looked at: %" PRIu64
+			     " approvals with a certificate that was enrolled after the order "
 			     "was made; the first is entry %" PRIu64 ".\n",
 			     d->late_officers, d->first_late);
 	if (v->certificates)

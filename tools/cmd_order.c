@@ -8,6 +8,7 @@
 #include "tools/order_text.h"
 
 #define PAGE 500
+#define WORDS_SHOWN 60
 
 void order_path(struct buf *path, const char *id, const char *behind)
 {
@@ -84,17 +85,31 @@ static json_t *list_all(struct client *client, const struct filter *f, struct er
 	return failed ? NULL : TAKE(all);
 }
 
+/* The list has its first words; `order show` has them all. */
+static void add_words(const char *text, struct buf *out)
+{
+	size_t length = strlen(text), most = length <= WORDS_SHOWN ? length : WORDS_SHOWN;
+	while (most < length && most > 0 && ((unsigned char)text[most] & 0xc0) == 0x80) /* not within a character */
+		most--;
+	buf_add(out, text, most);
+	buf_add_text(out, most < length ? "..." : "");
+}
+
 static void add_row(struct table *table, const json_t *row)
 {
-	auto_buf names = BUF_INIT;
+	auto_buf names = BUF_INIT, words = BUF_INIT;
 	json_int_t count = json_integer_value(json_object_get(row, "nameCount"));
 	buf_printf(&names, "%s", member_text(row, "name"));
 	if (count > 1)
 		buf_printf(&names, " and %" JSON_INTEGER_FORMAT " more", count - 1);
-	const char *const cells[] = { member_text(row, "id"),      member_text(row, "status"),
-				      member_text(row, "profile"), member_text(row, "requester"),
-				      member_text(row, "expires"), buf_text(&names),
-				      member_text(row, "waitsFor") };
+	add_words(member_text(row, "waitsFor"), &words);
+	const char *const cells[] = { member_text(row, "id"),
+				      member_text(row, "status"),
+				      member_text(row, "profile"),
+				      member_text(row, "requester"),
+				      member_text(row, "expires"),
+				      buf_text(&names),
+				      buf_text(&words) };
 	table_add(table, cells);
 }
 

@@ -1,13 +1,20 @@
 """Hostile and mistaken requests over HTTPS: each is refused for what is wrong with it."""
 
+import re
+
 from support import bad_csr, csr, der
 from support.client import pem_blocks, refused
 from support.harness import Tests, equal, expect
 from support.server import CA
 
 
+def by_grant_alone(text):
+    """What no grant covers is refused at once, and does not become an order."""
+    return re.sub(r'(profile "(?:server-dv|peer|short-lived)" \{\n)', r'\1\tmethods = { "grant" }\n', text)
+
+
 def setup(env):
-    ca = CA(env)
+    ca = CA(env, config=by_grant_alone)
     ca.admin = ca.client()
     ca.before = ca.roles()
     return ca

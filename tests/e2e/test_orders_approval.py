@@ -151,6 +151,8 @@ def an_administrator_who_enrols_himself_as_second_officer_is_seen(town):
     expect(added, "his enrolment is not in the log")
     approved = [entry for entry in town.events(order) if entry["event"] == "order.approved"]
     equal([entry["detail"].get("enrolledAfterOrder") for entry in approved], [None, "yes"], "what the log says")
+    verified = town.ca.cli("audit", "verify", town.export(), limit=60).stdout
+    contains(verified, "enrolled after the order", "what the verification says")
 
 
 @tests.rule(60)
@@ -337,6 +339,65 @@ def an_export_proves_each_approval_and_shows_each_tampering(town):
                                        if number not in entries[len(entries) - 3:]])):
         town.ca.cli("audit", "verify", damaged(town, name, lines), "--head", head, status=4, limit=60)
     town.ca.store_check()
+
+
+def forged(town, name, lines, change):
+    """The export with a chain made anew over changed entries, without heads: change gets an entry's JSON and returns it,
+    or None where it is to be left out."""
+    made, hash_before, sequence = [], bytes(32), 0
+    for line in map(json.loads, lines):
+        if "head" in line:
+            continue
+        if "entry" in line:
+            entry = change(json.loads(line["entry"]))
+            if entry is None:
+                continue
+            sequence += 1
+            text = json.dumps(entry, separators=(",", ":"), ensure_ascii=False)
+            hash_before = hashlib.sha256(hash_before + text.encode()).digest()
+            line = {**line, "sequence": sequence, "hash": hash_before.hex(), "entry": text}
+        made.append(json.dumps(line) + "\n")
+    return damaged(town, name, made)
+
+
+@tests.rule(90)
+def who_makes_the_whole_chain_anew_cannot_make_the_officers_signatures(town):
+    order, other = ov(town, "forged.example.org"), ov(town, "stranger.example.org")
+    for one in (order, other):
+        town.approve("oscar", one)
+        one.wait("issued")
+    lines = lines_of(town.export())
+    subject = f"order {order.id}"
+    entries = [json.loads(json.loads(line)["entry"]) for line in lines if "entry" in json.loads(line)]
+    approvals = [entry["detail"] for entry in entries if entry["event"] == "order.approved"]
+    foreign = approvals[-1]
+
+    def approved(entry, **detail):
+        if entry["event"] == "order.approved" and entry["subject"] == subject:
+            entry["detail"].update(detail)
+        return entry
+
+    def swapped(entry):
+        """The issued certificate in the log is another order's."""
+        if entry["event"] == "certificate.issued" and entry["detail"].get("order") == order.id:
+            entry["detail"]["certificate"] = next(
+                one["detail"]["certificate"] for one in entries
+                if one["event"] == "certificate.issued" and one["detail"].get("order") == other.id)
+        return entry
+
+    town.ca.cli("audit", "verify", forged(town, "same", lines, lambda entry: entry), limit=60)
+    for name, change in (
+            ("another's signature", lambda entry: approved(entry, signature=foreign["signature"])),
+            ("another's statement", lambda entry: approved(entry, statement=foreign["statement"],
+                                                           signature=foreign["signature"])),
+            ("without the approval", lambda entry: None if entry["event"] == "order.approved"
+             and entry["subject"] == subject else entry),
+            ("another certificate", swapped),
+            ("an officer who never was one", lambda entry: None if entry["event"] == "identity.added"
+             and "oscar" in str(entry) else entry)):
+        path = forged(town, name.replace(" ", "-").replace("'", ""), lines, change)
+        said = town.ca.cli("audit", "verify", path, check=False, limit=60)
+        equal(said.returncode, 4, f"{name}: {said.stdout + said.stderr}")
 
 
 @tests.rule(60)

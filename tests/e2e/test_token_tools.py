@@ -4,15 +4,14 @@ import contextlib
 import glob
 import json
 import os
-import pty
 import pwd
 import re
-import select
 import signal
 import time
 
 from support.harness import Tests, contains, equal, expect, run, wait_until
 from support.server import CA, children
+from support.terminal import run_at_terminal
 
 SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
 P11_CLIENT = next(iter(glob.glob("/usr/lib/*/pkcs11/p11-kit-client.so")), "p11-kit-modules is not installed")
@@ -525,42 +524,9 @@ def pin_change_needs_a_place_for_the_new_one(rig):
 
 # ---- at a terminal ----
 
-def read_terminal(terminal, until):
-    """What the terminal shows up to these bytes, or to the end (None)."""
-    shown, deadline = b"", time.monotonic() + 20
-    while until is None or not shown.endswith(until):
-        expect(time.monotonic() < deadline, f"no {until!r} in {shown!r}")
-        if select.select([terminal], [], [], 0.2)[0]:
-            try:
-                chunk = os.read(terminal, 4096)
-            except OSError:  # the other side is closed
-                chunk = b""
-            expect(chunk or until is None, f"ended before {until!r}: {shown!r}")
-            if not chunk:
-                break
-            shown += chunk
-    return shown.decode(errors="replace")
-
-
 def at_terminal(rig, words, answers):
-    """Runs the command with a terminal of its own and answers its questions; exit status, and all that was shown."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execve(rig.env.program("chancery"), ["chancery", *words], rig.env.environment(CHANCERY_STATE=rig.state))
-    shown = ""
-    try:
-        for answer in answers:
-            shown += read_terminal(terminal, b": ")
-            os.write(terminal, answer.encode() + b"\n")
-        shown += read_terminal(terminal, None)
-    finally:
-        os.close(terminal)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGHUP)
-        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    for answer in answers:
-        expect(answer not in shown, f"a PIN is echoed: {shown!r}")
-    return status, shown
+    environment = rig.env.environment(CHANCERY_STATE=rig.state)
+    return run_at_terminal(rig.env.program("chancery"), words, environment, answers)
 
 
 @tests.rule(60)

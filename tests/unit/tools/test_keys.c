@@ -102,6 +102,28 @@ static void writes_the_key_for_its_owner_alone_and_splits_the_chain(void)
 	CHECK(again != NULL && EVP_PKEY_eq(again, key) == 1);
 }
 
+static void a_request_that_waits_replaces_no_key_in_use(void)
+{
+	struct error err = ERR_INIT;
+	auto_free char *path = file_join(unit_folder(), "ordered"), *key_path = file_join(path, "key.pem");
+	auto_free char *new_path = file_join(path, "new-key.pem"), *csr_path = file_join(path, "request.csr");
+	struct key_folder folder = { .path = path };
+	const char *name = NULL;
+	auto_evp_pkey *key = key_generate("p256", &err);
+	auto_evp_pkey *next = key_generate("p256", &err);
+	CHECK_OK(key_folder_prepare(&folder, &err) == 0, &err);
+	CHECK_OK(key_folder_write_request(&folder, key, bytes_of("request"), &name, &err) == 0, &err);
+	CHECK_TEXT(name, "key.pem");
+	CHECK_INT(mode_of(key_path), 0600);
+	CHECK(file_exists(csr_path));
+	folder.force = true;
+	CHECK_OK(key_folder_write_request(&folder, next, bytes_of("request"), &name, &err) == 0, &err);
+	CHECK_TEXT(name, "new-key.pem");
+	auto_evp_pkey *kept = key_read(key_path, &err), *written = key_read(new_path, &err);
+	CHECK(kept != NULL && EVP_PKEY_eq(kept, key) == 1);
+	CHECK(written != NULL && EVP_PKEY_eq(written, next) == 1);
+}
+
 static void overwrites_only_by_force(void)
 {
 	struct error err = ERR_INIT;
@@ -148,6 +170,7 @@ SUITE(keys)
 	TEST(sorts_what_is_typed_into_names);
 	TEST(first_name_of_a_client_is_its_common_name);
 	TEST(writes_the_key_for_its_owner_alone_and_splits_the_chain);
+	TEST(a_request_that_waits_replaces_no_key_in_use);
 	TEST(overwrites_only_by_force);
 	TEST(folder_names_stay_below_where_we_are);
 	TEST(durations_need_their_unit);
