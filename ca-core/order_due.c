@@ -9,6 +9,7 @@
 #define REST_MS 60000  /* with nothing due sooner */
 #define CLOSED_MS 5000 /* how often those that wait for the validator are looked through while it is away */
 #define STUCK_MS 2000  /* after what could not be done */
+#define FULL_MS 10000  /* after what had no room */
 #define CHUNK 64
 
 /* ---- which are due ---- */
@@ -94,16 +95,13 @@ static int step_due(struct order_work *w, void *arg, struct error *err)
 	}
 }
 
-/* False where it could not be done now, and stays due. */
-static bool do_due(struct ca *ca, struct bytes id)
+/* False where it could not be done now, and stays due; err then says why, or nothing where others are at it. */
+static bool do_due(struct ca *ca, struct bytes id, struct error *err)
 {
 	const struct ca_actor self = ca_actor_self();
 	struct ca_issuer *issuer = NULL;
-	struct error err = ERR_INIT;
-	if (order_change(ca, &self, id, step_due, &issuer, NULL, &err)) {
-		log_err(LOG_LEVEL_WARN, "order not looked at", &err);
+	if (order_change(ca, &self, id, step_due, &issuer, NULL, err))
 		return false;
-	}
 	if (!issuer)
 		return true;
 	if (!ca_orders_claim(ca, id))
@@ -111,7 +109,7 @@ static bool do_due(struct ca *ca, struct bytes id)
 	if (ca->on_order_ready && ca->on_order_ready(ca->on_order_ready_arg, id, issuer))
 		return true; /* who signs it releases it */
 	if (!ca->on_order_ready)
-		(void)order_issue_claimed(ca, NULL, id, &err);
+		(void)order_issue_claimed(ca, NULL, id, err);
 	ca_orders_release(ca, id);
 	return !ca->on_order_ready;
 }
@@ -120,10 +118,18 @@ static int64_t do_all(struct found *f, int64_t now_ms)
 {
 	int64_t rest_ms = f->next_ms && f->next_ms - f->now_ms < REST_MS ? f->next_ms - f->now_ms : REST_MS;
 	size_t done = 0;
-	for (size_t i = 0; i < f->count; i++)
-		done += do_due(f->ca, bytes_of(f->ids[i]));
+	/* What one cannot do for want of room, the next cannot do either. */
+	bool stuck = false;
+	for (size_t i = 0; i < f->count && !stuck; i++) {
+		struct error err = ERR_INIT;
+		bool good = do_due(f->ca, bytes_of(f->ids[i]), &err);
+		done += good;
+		stuck = !good && (err.code == ERR_STORE_FULL || err.code == ERR_BUSY);
+		if (!good && err.code != ERR_NONE)
+			log_err(LOG_LEVEL_WARN, "order not looked at", &err);
+	}
 	if (done < f->count)
-		return now_ms + STUCK_MS;
+		return now_ms + (stuck ? FULL_MS : STUCK_MS);
 	if (f->count == f->most)
 		return now_ms;
 	return now_ms + (f->closed && rest_ms > CLOSED_MS ? CLOSED_MS : rest_ms);

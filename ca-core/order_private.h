@@ -60,8 +60,8 @@ CLEANUP_POINTER(order_work, struct order_work, order_work_free)
 
 /* Loads order and profile. ERR_NOT_FOUND. */
 int order_work_load(struct order_work *w, struct bytes id, struct error *err);
-/* Loads the present record of the order's organization, where it has one. 1: it is there; 0: it has none, or the
- * record has gone. */
+/* Loads the present record of the order's organization, where it has one, and expects it to stay so in the batch. 1: it
+ * is there; 0: the order has none, or the record has gone. */
 int order_work_organization(struct order_work *w, struct error *err);
 static inline int64_t order_now_s(const struct order_work *w)
 {

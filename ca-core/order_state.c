@@ -381,8 +381,6 @@ int order_review(struct order_work *w, struct error *err)
 	int result = review_parts(w, &why, err);
 	if (result < 0 && err->code == ERR_NONE)
 		*err = why;
-	if (w->organization)
-		store_expect_version(w->batch, STORE_ORGANIZATIONS, w->order->organization, w->organization->stored);
 	return result;
 }
 

@@ -113,10 +113,13 @@ int order_work_organization(struct order_work *w, struct error *err)
 	struct error lost = ERR_INIT;
 	if (!w->order->organization.len)
 		return 0;
-	if (!w->organization)
-		w->organization = ca_organization_load(w->ca, w->order->organization, &lost);
 	if (w->organization)
 		return 1;
+	w->organization = ca_organization_load(w->ca, w->order->organization, &lost);
+	if (w->organization) {
+		store_expect_version(w->batch, STORE_ORGANIZATIONS, w->order->organization, w->organization->stored);
+		return 1;
+	}
 	if (lost.code == ERR_NOT_FOUND)
 		return 0;
 	*err = lost;

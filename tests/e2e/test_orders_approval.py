@@ -255,7 +255,7 @@ def only_a_vetted_record_in_good_standing_is_used_by_its_agents_for_its_domains(
             ("example", "www.example.org", "bob", "organization-not-valid", "act for"),
             ("example", "www.example.com", "alice", "name-not-allowed", "domain")):
         refused(town.post(who, name, profile="server-ov", organization=organization), 403, code, says=says)
-    refused(town.post("alice", "www.example.org", profile="server-ov"), 403, "organization-not-valid", says="names none")
+    refused(town.post("alice", "www.example.org", profile="server-ov"), 403, "organization-not-valid", says="none")
     town.enter("poor", standing="not-good")
     refused(town.decide_record("otto", "poor", "vet"), 403, "organization-not-valid", says="standing")
     for who in ("alice", "audrey"):
@@ -342,7 +342,7 @@ def an_export_proves_each_approval_and_shows_each_tampering(town):
 
 
 def forged(town, name, lines, change):
-    """The export with a chain made anew over changed entries, without heads: change gets an entry's JSON and returns it,
+    """The export with a chain made anew over changed entries, no heads: change gets an entry's JSON and returns it,
     or None where it is to be left out."""
     made, hash_before, sequence = [], bytes(32), 0
     for line in map(json.loads, lines):

@@ -3,7 +3,9 @@
 import json
 import os
 
+from support.client import refused
 from support.harness import Tests, contains, equal, expect, run, wait_until
+from support.liar import Liar
 from support.orders import CHALLENGE, Town
 from support.tokens import PIN, SO_PIN, SOFTHSM
 
@@ -197,10 +199,90 @@ def an_explanation_is_read_in_words_and_proves_itself_as_a_file(town):
             json.dump(told, file)
         done = town.ca.cli("explain", "--verify", "changed.json", cwd=town.desk, check=False)
         equal(done.returncode, 4, f"{name}: {done.stdout + done.stderr}")
-    waiting = asked(town, "alice", "submit", request(town, "wait", "wait.example.org"), "--profile", "server-dv")["order"]
+    csr = request(town, "wait", "wait.example.org")
+    waiting = asked(town, "alice", "submit", csr, "--profile", "server-dv")["order"]
     contains(cli(town, "alice", "explain", waiting["id"]).stdout, "wait.example.org", "what a waiting order lacks")
     cli(town, "bob", "explain", serial, status=1)
 
+
+# ---- a front that was taken over ----
+
+def by_liar(town, who, lie, *words, **more):
+    """The command against a server that lies; what was said, and the liar."""
+    out = town.env.path("liar")
+    if not os.path.exists(out):
+        town.ca.cli("issue", "--profile", "server-dv", "--name", "localhost", "--out", out)
+    with Liar(town, out, who, lie) as liar:
+        return cli(town, who, *words, "--server", liar.url, "--ca", town.ca.root, **more), liar
+
+
+def swap(old, new):
+    return lambda _path, body: body.replace(old.encode(), new.encode())
+
+
+@tests.rule(60)
+def a_front_that_lies_has_no_other_key_shown(town):
+    csr = request(town, "honest", "honest.example.org")
+    order = asked(town, "alice", "submit", csr, "--profile", "server-dv")["order"]
+    value = next(method["value"] for method in order["authorizations"][0]["methods"] if method["type"] == "dns-txt")
+    show = ("order", "show", order["id"], "--csr", csr)
+    by_liar(town, "alice", lambda _path, body: body, *show)
+    for name, lie in (("value", swap(value, value[::-1])), ("nonce", swap(order["nonce"], "ab" * 32)),
+                      ("key", swap(order["spkiSha256"], "ab" * 32)), ("requester", swap('"alice"', '"mallory"')),
+                      ("place", swap("_chancery-challenge.honest", "_chancery-challenge.other"))):
+        done, _ = by_liar(town, "alice", lie, *show, check=False)
+        equal(done.returncode, 4, f"a lie about the {name}: {done.stdout + done.stderr}")
+
+
+@tests.rule(60)
+def a_front_that_lies_gets_no_approval_of_other_bytes(town):
+    orders = {}
+    for name in ("wanted", "foisted"):
+        orders[name] = submit_shown(town, "alice", request(town, name, f"{name}.example.org"), "--profile", "server-ov",
+                                    "--org", "example")
+        wait(town, "alice", orders[name], "pending-approval")
+    asked_for = {name: (town.get("oscar", f"orders/{order}").body, town.get("oscar", f"orders/{order}/tbs").body)
+                 for name, order in orders.items()}
+    approve = ("order", "approve", orders["wanted"], "--reason", "looked at it", "--yes")
+
+    def other_bytes(path, body):
+        return asked_for["foisted"][1] if path.endswith("/tbs") else body
+
+    done, liar = by_liar(town, "oscar", other_bytes, *approve, check=False)
+    equal((done.returncode, liar.posted("/approve")), (4, []), f"other bytes: {done.stdout + done.stderr}")
+
+    # A lie in itself consistent: he sees what he signs for, and the signer does not take it for the other.
+    def other_order(path, body):
+        if path.endswith("/tbs"):
+            return asked_for["wanted"][1]
+        return asked_for["wanted"][0].replace(orders["wanted"].encode(), orders["foisted"].encode()) \
+            if path.endswith(orders["foisted"]) else body
+
+    done, liar = by_liar(town, "oscar", other_order, "order", "approve", orders["foisted"], "--reason", "looked at it",
+                         "--yes", check=False)
+    expect(done.returncode in (1, 4), f"another order's bytes: {done.stdout + done.stderr}")
+    for statement in liar.posted("/approve"):
+        refused(town.act("oscar", orders["wanted"], "approve", statement), 409, "approval-mismatch")
+    for order in orders.values():
+        equal(asked(town, "alice", "order", "show", order)["approvals"], [], "approvals")
+        equal(status(town, "alice", order), "pending-approval", "status")
+
+
+@tests.rule(60)
+def a_front_that_lies_gets_no_record_vetted_that_nobody_saw(town):
+    cli(town, "admin", "org", "add", "bent", "--legal-name", "Bent GmbH", "--locality", "Bremen", "--country", "DE",
+        "--standing", "good", "--domain", "bent.example.org", "--agent", "alice")
+
+    def shown_otherwise(path, body):
+        return body.replace(b"Bent GmbH", b"Fair GmbH")
+
+    done, _ = by_liar(town, "olivia", shown_otherwise, "org", "vet", "bent", "--reason", "looked up", "--yes",
+                      check=False)
+    expect(done.returncode in (1, 4), f"vetting what is not there: {done.stdout + done.stderr}")
+    equal(asked(town, "olivia", "org", "show", "bent")["status"], "unvetted", "status of the record")
+
+
+# ---- the end of things ----
 
 @tests.rule(60)
 def what_an_officer_denies_is_over(town):

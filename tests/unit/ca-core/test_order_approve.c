@@ -415,6 +415,28 @@ static void who_becomes_an_officer_for_an_order_is_to_be_seen(void)
 
 /* ---- deadlines ---- */
 
+/* What was shown counts still, what was looked up of CAA does not: nobody has to ask for the look. */
+static void past_the_deadline_caa_is_looked_up_again_by_itself(void)
+{
+	auto_order o;
+	order_open(&o);
+	order_create(&o, order_request(&o, "asked-caa", "www.zone.test", NULL));
+	order_run(&o);
+	order_answer_all(&o, METHOD_DNS_TXT, "ok", 1);
+	order_look(&o);
+	check_status(&o, "pending-approval");
+	order_later(&o, 48 * 3600);
+	order_run(&o);
+	order_look(&o);
+	check_status(&o, "pending-validation");
+	order_later(&o, 10);
+	order_run(&o);
+	CHECK(order_asked(&o, MSG_VALIDATE));
+	order_answer_all(&o, 0, "ok", 1);
+	order_look(&o);
+	check_status(&o, "pending-approval");
+}
+
 static void past_the_deadline_there_are_new_bytes_and_no_approvals(void)
 {
 	auto_order o;
@@ -465,4 +487,5 @@ SUITE(order_approve)
 	TEST(an_officer_who_is_removed_has_not_agreed);
 	TEST(who_becomes_an_officer_for_an_order_is_to_be_seen);
 	TEST(past_the_deadline_there_are_new_bytes_and_no_approvals);
+	TEST(past_the_deadline_caa_is_looked_up_again_by_itself);
 }

@@ -97,6 +97,39 @@ static void what_is_due_later_is_told_when(void)
 
 #define MANY 400
 
+struct woken {
+	struct ca *ca;
+	unsigned times;
+	uint64_t deliveries; /* that could be found when it was told */
+};
+
+static void woken(void *arg)
+{
+	struct woken *w = arg;
+	struct error err = ERR_INIT;
+	uint64_t dead;
+	w->times++;
+	CHECK_OK(ca_deliveries_count(w->ca, &w->deliveries, &dead, &err) == 0, &err);
+}
+
+/* Who is woken before the commit finds nothing, and rests again. */
+static void what_is_due_sooner_is_told_when_it_can_be_found(void)
+{
+	auto_order o;
+	order_open(&o);
+	struct woken w = { .ca = o.f.ca };
+	o.f.ca->on_order_due = woken;
+	o.f.ca->on_order_due_arg = &w;
+	order_create(&o, order_request(&o, "dv-mail", "www.zone.test", NULL));
+	CHECK(w.deliveries > 0);
+	order_create(&o, order_request(&o, "dv", "other.zone.test", NULL));
+	order_run(&o);
+	order_answer_all(&o, 0, "nxdomain", 1);
+	w.times = 0;
+	CHECK_INT(order_act(&o, ORDER_ACT_CHECK, NULL, NULL), ERR_NONE); /* in five seconds, not in a minute */
+	CHECK(w.times > 0);
+}
+
 static double cpu_seconds(void)
 {
 	struct timespec t;
@@ -137,5 +170,6 @@ SUITE(order_due)
 	TEST(an_order_that_waits_for_officers_ends_too);
 	TEST(with_the_clock_set_back_nothing_is_done);
 	TEST(what_is_due_later_is_told_when);
+	TEST(what_is_due_sooner_is_told_when_it_can_be_found);
 	TEST(between_checks_open_orders_cost_nothing);
 }

@@ -139,6 +139,27 @@ static void request_reads_back_and_nothing_else_does(void)
 	fixture_check_strict(&out, recode_request);
 }
 
+static void a_request_led_to_a_certificate_or_to_an_order(void)
+{
+	struct record_request r = { .order = bytes_of("2al3hffej2kvpptncdetmvodzc"), .expires_s = 10 }, read;
+	struct error err = ERR_INIT;
+	auto_buf out = BUF_INIT;
+	record_request_encode(&r, &out);
+	CHECK_OK(record_request_decode(buf_bytes(&out), &read, &err) == 0, &err);
+	CHECK_BYTES(read.order, r.order);
+	CHECK_INT(read.issuer.len + read.serial.len, 0);
+	fixture_check_strict(&out, recode_request);
+	for (int i = 0; i < 3; i++) {
+		auto_buf wrong = BUF_INIT;
+		r = (struct record_request){ .expires_s = 10 };
+		r.issuer = i == 0 ? bytes_of("issuing-1") : BYTES_NONE;
+		r.serial = i < 2 ? bytes_of("\x01") : BYTES_NONE;
+		r.order = i == 0 ? bytes_of("both") : BYTES_NONE;
+		record_request_encode(&r, &wrong);
+		CHECK(wrong.failed);
+	}
+}
+
 static void crl_reads_back_and_nothing_else_does(void)
 {
 	const struct record_crl r = { .issuer = bytes_of("root"),
@@ -294,6 +315,7 @@ SUITE(record)
 	TEST(identity_reads_back_and_nothing_else_does);
 	TEST(apitoken_reads_back_and_nothing_else_does);
 	TEST(request_reads_back_and_nothing_else_does);
+	TEST(a_request_led_to_a_certificate_or_to_an_order);
 	TEST(crl_reads_back_and_nothing_else_does);
 	TEST(blocked_reads_back_and_nothing_else_does);
 	TEST(unfinished_reads_back_and_nothing_else_does);
