@@ -425,7 +425,7 @@ static void past_the_deadline_caa_is_looked_up_again_by_itself(void)
 	order_answer_all(&o, METHOD_DNS_TXT, "ok", 1);
 	order_look(&o);
 	check_status(&o, "pending-approval");
-	order_later(&o, 48 * 3600);
+	order_later(&o, INT64_C(48) * 3600);
 	order_run(&o);
 	order_look(&o);
 	check_status(&o, "pending-validation");
