@@ -50,6 +50,13 @@ static char *given_or(const struct common_options *common, const char *given, co
 	return given ? strdup(given) : state_path(common, name, err);
 }
 
+/* A key may lie in a token: libcurl itself takes files alone. */
+static CURLcode on_handshake(CURL *curl, void *context, void *arg)
+{
+	(void)curl;
+	return credential_use(arg, context) ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
+}
+
 static int find_identity(struct client *client, const struct common_options *common, struct error *err)
 {
 	if (common->token_file) {
@@ -95,6 +102,11 @@ struct client *client_open(const struct common_options *common, struct error *er
 	}
 	if (find_server(client, common, err) || find_identity(client, common, err))
 		return NULL;
+	if (client->credential && curl_easy_setopt(client->curl, CURLOPT_SSL_CTX_FUNCTION, on_handshake) != CURLE_OK) {
+		(void)err_set(err, ERR_INTERNAL,
+			      "libcurl is not the one built on OpenSSL: no certificate could be shown");
+		return NULL;
+	}
 	return TAKE(client);
 }
 
@@ -159,13 +171,6 @@ static int on_progress(void *arg, curl_off_t down_all, curl_off_t down, curl_off
 	else
 		progress_wait(progress);
 	return 0;
-}
-
-/* A key may lie in a token: libcurl itself takes files alone. */
-static CURLcode on_handshake(CURL *curl, void *context, void *arg)
-{
-	(void)curl;
-	return credential_use(arg, context) ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
 }
 
 static struct curl_slist *headers_for(const struct client *client, const struct request *request)
