@@ -132,11 +132,6 @@ def slowest(answers):
     return max((answer.took for answer in answers), default=0.0)
 
 
-def median(answers):
-    times = sorted(answer.took for answer in answers)
-    return times[len(times) // 2] if times else 0.0
-
-
 # ---- the process ----
 
 def memory_kib(pid):
