@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include "base/text.h"
+#include "ca-core/cursor.h"
 
 /* What one request may cost: records looked at, and octets of its answer. */
 #define VISITS_MAX 20000
@@ -93,12 +94,10 @@ int ca_inventory_get(struct store *store, const struct ca_config *config, const 
 struct page {
 	const struct ca_actor *actor;
 	const struct message_certificate_list *request;
-	enum store_index index;
-	struct buf prefix; /* of the index keys that are walked */
-	bool exact;        /* the whole index key must be the prefix */
+	struct ca_cursor place;
+	bool exact; /* the whole index key must be the prefix */
 	bool reverse;
-	struct buf from, after_key; /* where to go on */
-	uint64_t last;              /* not_after index: where to stop (exclusive), 0: nowhere */
+	uint64_t last; /* not_after index: where to stop (exclusive), 0: nowhere */
 
 	struct record_certificate record;
 	struct message_certificate row;
@@ -107,17 +106,12 @@ struct page {
 	uint32_t count;
 	size_t visits;
 	bool more;
-	struct buf last_index_key, last_key; /* of the last record looked at */
 };
 
 static void page_free(struct page *p)
 {
-	buf_free(&p->prefix);
-	buf_free(&p->from);
-	buf_free(&p->after_key);
+	ca_cursor_free(&p->place);
 	buf_free(&p->rows);
-	buf_free(&p->last_index_key);
-	buf_free(&p->last_key);
 	free(p);
 }
 CLEANUP_POINTER(page, struct page, page_free)
@@ -164,10 +158,10 @@ static int by_name(struct page *p, struct bytes name, struct error *err)
 	if (!has_kind(name))
 		buf_add_text(&full, guess_kind(text));
 	buf_add_text(&full, text + (below ? 1 : 0));
-	p->index = STORE_BY_NAME;
-	record_key_name(&p->prefix, buf_bytes(&full));
+	p->place.index = STORE_BY_NAME;
+	record_key_name(&p->place.prefix, buf_bytes(&full));
 	if (below)
-		buf_u8(&p->prefix, '.');
+		buf_u8(&p->place.prefix, '.');
 	p->exact = !below;
 	return 0;
 }
@@ -179,53 +173,20 @@ static int choose_index(struct page *p, const struct clock *clock, struct error 
 	if (request->name.len)
 		return by_name(p, request->name, err);
 	if (request->expiring_before_s) {
-		p->index = STORE_BY_NOT_AFTER;
-		record_key_u64(&p->from, (uint64_t)(clock_now_ms(clock) / 1000));
+		p->place.index = STORE_BY_NOT_AFTER;
+		record_key_u64(&p->place.from, (uint64_t)(clock_now_ms(clock) / 1000));
 		p->last = (uint64_t)request->expiring_before_s;
 		return 0;
 	}
 	p->reverse = true;
 	if (p->actor->roles & (ROLE_OFFICER | ROLE_AUDITOR)) {
-		p->index = STORE_BY_ISSUED;
+		p->place.index = STORE_BY_ISSUED;
 		return 0;
 	}
-	p->index = STORE_BY_REQUESTER;
-	buf_add_text(&p->prefix, p->actor->identity);
-	buf_u8(&p->prefix, 0);
+	p->place.index = STORE_BY_REQUESTER;
+	buf_add_text(&p->place.prefix, p->actor->identity);
+	buf_u8(&p->place.prefix, 0);
 	return 0;
-}
-
-/* A cursor is hex of: index, index key, record key. It grants nothing: whoever alters one sees
- * another page of what he may see. */
-static void write_cursor(const struct page *p, struct buf *out)
-{
-	auto_buf plain = BUF_INIT;
-	buf_u8(&plain, (uint8_t)p->index);
-	buf_field(&plain, buf_bytes(&p->last_index_key));
-	buf_field(&plain, buf_bytes(&p->last_key));
-	text_add_hex(out, buf_bytes(&plain));
-}
-
-static int read_cursor(struct page *p, struct bytes cursor, struct error *err)
-{
-	auto_buf plain = BUF_INIT;
-	struct error ignored = ERR_INIT;
-	if (text_parse_hex(cursor, (size_t)4 * STORE_KEY_MAX, &plain, &ignored) == 0) {
-		struct reader r = reader_of(buf_bytes(&plain));
-		uint8_t index = reader_u8(&r);
-		struct bytes index_key = reader_field(&r, STORE_KEY_MAX);
-		struct bytes key = reader_field(&r, STORE_KEY_MAX);
-		bool below_prefix = index_key.len >= p->prefix.len &&
-				    bytes_equal(BYTES(index_key.data, p->prefix.len), buf_bytes(&p->prefix));
-		if (reader_done(&r) && index == (uint8_t)p->index && index_key.len && key.len && below_prefix) {
-			buf_clear(&p->from);
-			buf_add_bytes(&p->from, index_key);
-			buf_add_bytes(&p->after_key, key);
-			return 0;
-		}
-	}
-	(void)err_set(err, ERR_BAD_REQUEST, "the cursor does not belong to this query: use `next` of the page before");
-	return err_about(err, "cursor", NULL, NULL);
 }
 
 static bool matches(const struct page *p, const struct record_certificate *record)
@@ -251,7 +212,7 @@ static uint64_t number_of(struct bytes index_key)
 static int visit(void *arg, const struct store_row *row, struct error *err)
 {
 	struct page *p = arg;
-	if (p->exact && !bytes_equal(row->index_key, buf_bytes(&p->prefix)))
+	if (p->exact && !bytes_equal(row->index_key, buf_bytes(&p->place.prefix)))
 		return 1;
 	if (p->last && number_of(row->index_key) >= p->last)
 		return 1;
@@ -260,10 +221,7 @@ static int visit(void *arg, const struct store_row *row, struct error *err)
 		return 1;
 	}
 	p->visits++;
-	buf_clear(&p->last_index_key);
-	buf_add_bytes(&p->last_index_key, row->index_key);
-	buf_clear(&p->last_key);
-	buf_add_bytes(&p->last_key, row->key);
+	ca_cursor_pass(&p->place, row);
 	if (record_certificate_decode(row->value, &p->record, err))
 		return -1;
 	if (!matches(p, &p->record))
@@ -287,7 +245,7 @@ static int write_page(const struct page *p, struct buf *out, struct error *err)
 	}
 	answer->count = p->count;
 	if (p->more) {
-		write_cursor(p, &cursor);
+		ca_cursor_write(&p->place, &cursor);
 		answer->next = buf_bytes(&cursor);
 	}
 	message_certificates_write(answer, out);
@@ -308,17 +266,14 @@ int ca_inventory_list(struct store *store, const struct ca_actor *actor, const s
 		(void)err_set(err, ERR_BAD_REQUEST, "a page has 1 to %d certificates", MESSAGE_ROWS_MAX);
 		return err_about(err, "limit", NULL, "1 to 500");
 	}
-	if (choose_index(p, clock, err) || (request->cursor.len && read_cursor(p, request->cursor, err)))
+	if (choose_index(p, clock, err) || ca_cursor_read(&p->place, request->cursor, err))
 		return -1;
 
 	auto_store_snapshot *snap = store_snapshot_new(store, err);
 	if (!snap)
 		return -1;
-	struct store_range range = { .prefix = buf_bytes(&p->prefix),
-				     .from = buf_bytes(&p->from),
-				     .after_key = buf_bytes(&p->after_key),
-				     .reverse = p->reverse };
-	if (store_scan_index(snap, p->index, &range, visit, p, err) < 0)
+	const struct store_range range = ca_cursor_range(&p->place, p->reverse);
+	if (store_scan_index(snap, p->place.index, &range, visit, p, err) < 0)
 		return -1;
 	return write_page(p, out, err);
 }
