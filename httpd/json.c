@@ -94,6 +94,20 @@ json_t *json_time(int64_t s)
 	return json_string_nocheck(clock_rfc3339(s, text));
 }
 
+json_t *json_texts(const struct bytes *texts, uint32_t count)
+{
+	json_t *list = json_array();
+	for (uint32_t i = 0; i < count; i++)
+		(void)json_array_append_new(list, json_text(texts[i]));
+	return list;
+}
+
+void json_set_time(json_t *object, const char *member, int64_t s)
+{
+	if (s != 0)
+		(void)json_object_set_new(object, member, json_time(s));
+}
+
 static int append(const char *text, size_t len, void *out)
 {
 	buf_add(out, text, len);

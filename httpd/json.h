@@ -7,6 +7,7 @@
 #define CHANCERY_HTTPD_JSON_H
 
 #include <jansson.h>
+#include <stdint.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -30,6 +31,10 @@ json_t *json_text(struct bytes text);
 /* Lower-case hex; RFC 3339. */
 json_t *json_hex(struct bytes octets);
 json_t *json_time(int64_t s);
+/* A list of strings. */
+json_t *json_texts(const struct bytes *texts, uint32_t count);
+/* The member, left out where the time is 0. */
+void json_set_time(json_t *object, const char *member, int64_t s);
 
 /* Serialises value (taken over, may be NULL without memory) onto out, compact, with a newline. */
 void json_write(json_t *value, struct buf *out);

@@ -14,20 +14,6 @@ static void set_text(json_t *object, const char *member, struct bytes text)
 		set(object, member, json_text(text));
 }
 
-static void set_time(json_t *object, const char *member, int64_t time_s)
-{
-	if (time_s != 0)
-		set(object, member, json_time(time_s));
-}
-
-static json_t *texts_json(const struct bytes *texts, uint32_t count)
-{
-	json_t *list = json_array();
-	for (uint32_t i = 0; i < count; i++)
-		(void)json_array_append_new(list, json_text(texts[i]));
-	return list;
-}
-
 /* ---- authorizations ---- */
 
 /* The addresses of a list with commas. */
@@ -78,9 +64,9 @@ static json_t *authorization_json(const struct message_authorization *a)
 	json_t *authorization = json_object();
 	set(authorization, "name", json_text(a->name));
 	set(authorization, "status", json_text(a->status));
-	set_time(authorization, "expires", a->expires_s);
+	json_set_time(authorization, "expires", a->expires_s);
 	set(authorization, "methods", methods);
-	set_time(authorization, "lastChecked", a->checked_s);
+	json_set_time(authorization, "lastChecked", a->checked_s);
 	if (a->error_code.len > 0)
 		set(authorization, "lastError",
 		    json_pack("{s:o, s:o}", "code", json_text(a->error_code), "detail", json_text(a->error)));
@@ -124,7 +110,7 @@ static void set_request(json_t *order, const struct message_order *o)
 	set(order, "id", json_text(o->id));
 	set(order, "status", json_text(o->status));
 	set(order, "profile", json_text(o->profile));
-	set(order, "names", texts_json(o->names, o->name_count));
+	set(order, "names", json_texts(o->names, o->name_count));
 	set(order, "requester", json_text(o->requester));
 	set_text(order, "organization", o->organization);
 	if (o->days != 0)
@@ -133,10 +119,10 @@ static void set_request(json_t *order, const struct message_order *o)
 	set_text(order, "askedSubject", o->asked_subject);
 	set(order, "spkiSha256", json_hex(BYTES(o->spki_hash, sizeof(o->spki_hash))));
 	set(order, "contacts", contacts_json(o));
-	set(order, "notCopied", texts_json(o->not_copied, o->not_copied_count));
+	set(order, "notCopied", json_texts(o->not_copied, o->not_copied_count));
 	set(order, "nonce", json_hex(BYTES(o->nonce, sizeof(o->nonce))));
-	set_time(order, "created", o->created_s);
-	set_time(order, "expires", o->expires_s);
+	json_set_time(order, "created", o->created_s);
+	json_set_time(order, "expires", o->expires_s);
 }
 
 json_t *orders_json(const struct message_order *o)
@@ -149,7 +135,7 @@ json_t *orders_json(const struct message_order *o)
 	set(order, "approvals", approvals_json(o));
 	if (o->has_tbs)
 		set(order, "tbsHash", json_hex(BYTES(o->tbs_hash, sizeof(o->tbs_hash))));
-	set_time(order, "approveBefore", o->approve_before_s);
+	json_set_time(order, "approveBefore", o->approve_before_s);
 	set_text(order, "issuer", o->issuer);
 	if (o->certificate.len > 0)
 		set(order, "certificate", json_hex(o->certificate));
@@ -167,8 +153,8 @@ static json_t *row_json(const struct message_order_row *row)
 				  "profile", json_text(row->profile), "requester", json_text(row->requester));
 	set(order, "name", json_text(row->first_name));
 	set(order, "nameCount", json_integer(row->name_count));
-	set_time(order, "created", row->created_s);
-	set_time(order, "expires", row->expires_s);
+	json_set_time(order, "created", row->created_s);
+	json_set_time(order, "expires", row->expires_s);
 	set(order, "waitsFor", json_text(row->waits_for));
 	return order;
 }

@@ -117,14 +117,6 @@ int organizations_body_read(struct bytes text, struct message_organization *m, j
 
 /* ---- out ---- */
 
-static json_t *texts_json(const struct bytes *texts, uint32_t count)
-{
-	json_t *list = json_array();
-	for (uint32_t i = 0; i < count; i++)
-		(void)json_array_append_new(list, json_text(texts[i]));
-	return list;
-}
-
 static json_t *documents_json(const struct message_organization *m)
 {
 	json_t *list = json_array();
@@ -138,12 +130,6 @@ static json_t *documents_json(const struct message_organization *m)
 	return list;
 }
 
-static void set_time(json_t *object, const char *member, int64_t time_s)
-{
-	if (time_s != 0)
-		(void)json_object_set_new(object, member, json_time(time_s));
-}
-
 json_t *organizations_json(const struct message_organization *m)
 {
 	json_t *organization = json_pack("{s:o, s:I, s:o}", "id", json_text(m->id), "version", (json_int_t)m->version,
@@ -154,14 +140,14 @@ json_t *organizations_json(const struct message_organization *m)
 	const char *standing = m->standing >= 1 && m->standing <= STANDING_COUNT ? standings[m->standing - 1] : "";
 	(void)json_object_set_new(organization, "standing", json_string(standing));
 	(void)json_object_set_new(organization, "documents", documents_json(m));
-	(void)json_object_set_new(organization, "domains", texts_json(m->domains, m->domain_count));
-	(void)json_object_set_new(organization, "agents", texts_json(m->agents, m->agent_count));
-	set_time(organization, "created", m->created_s);
-	set_time(organization, "changed", m->changed_s);
+	(void)json_object_set_new(organization, "domains", json_texts(m->domains, m->domain_count));
+	(void)json_object_set_new(organization, "agents", json_texts(m->agents, m->agent_count));
+	json_set_time(organization, "created", m->created_s);
+	json_set_time(organization, "changed", m->changed_s);
 	if (m->vetted_by.len > 0)
 		(void)json_object_set_new(organization, "vettedBy", json_text(m->vetted_by));
-	set_time(organization, "vetted", m->vetted_s);
-	set_time(organization, "validUntil", m->valid_until_s);
+	json_set_time(organization, "vetted", m->vetted_s);
+	json_set_time(organization, "validUntil", m->valid_until_s);
 	(void)json_object_set_new(organization, "recordHash", json_hex(BYTES(m->record_hash, sizeof(m->record_hash))));
 	return organization;
 }
@@ -174,7 +160,7 @@ json_t *organizations_list_json(const struct message_organizations *all)
 		json_t *organization = json_pack("{s:o, s:o, s:o, s:o}", "id", json_text(row->id), "legalName",
 						 json_text(row->legal_name), "country", json_text(row->country),
 						 "status", json_text(row->status));
-		set_time(organization, "validUntil", row->valid_until_s);
+		json_set_time(organization, "validUntil", row->valid_until_s);
 		(void)json_array_append_new(list, organization);
 	}
 	return json_pack("{s:o}", "organizations", list);

@@ -59,15 +59,9 @@ int(audit_wrong)(const struct audit_entry *e, struct error *err, const char *fmt
 	return -1;
 }
 
-static const char *text_of(const json_t *object, const char *member)
-{
-	const char *text = json_string_value(json_object_get(object, member));
-	return text ? text : "";
-}
-
 const char *audit_detail(const struct audit_entry *e, const char *member)
 {
-	return text_of(e->detail, member);
+	return member_text(e->detail, member);
 }
 
 int audit_detail_base64(const struct audit_entry *e, const char *member, struct buf *out, struct error *err)
@@ -93,16 +87,16 @@ static int read_entry(uint64_t sequence, const json_t *value, struct audit_entry
 	struct error none = ERR_INIT;
 	auto_buf hash = BUF_INIT;
 	*e = (struct audit_entry){ .sequence = sequence,
-				   .event = text_of(value, "event"),
-				   .actor = text_of(value, "actor"),
-				   .subject = text_of(value, "subject"),
+				   .event = member_text(value, "event"),
+				   .actor = member_text(value, "actor"),
+				   .subject = member_text(value, "subject"),
 				   .detail = json_object_get(value, "detail") };
-	if (text_parse_hex(bytes_of(text_of(value, "sha256")), AUDIT_HASH_LEN, &hash, &none) == 0 &&
+	if (text_parse_hex(bytes_of(member_text(value, "sha256")), AUDIT_HASH_LEN, &hash, &none) == 0 &&
 	    hash.len == AUDIT_HASH_LEN) {
 		memcpy(e->sha256, hash.data, AUDIT_HASH_LEN);
 		e->has_sha256 = true;
 	}
-	return clock_parse_rfc3339(bytes_of(text_of(value, "time")), &e->time_s, &none)
+	return clock_parse_rfc3339(bytes_of(member_text(value, "time")), &e->time_s, &none)
 		       ? audit_wrong(e, err, "it has no time")
 		       : 0;
 }
@@ -345,7 +339,7 @@ int audit_decisions_entry(struct audit_decisions *d, uint64_t sequence, const js
 		       { "organization.changed", take_organization },
 		       { "certificate.issued", audit_issued_entry } };
 	struct audit_entry e;
-	const char *event = text_of(entry, "event");
+	const char *event = member_text(entry, "event");
 	if (strncmp(event, "order.", 6) != 0 && strncmp(event, "organization.", 13) != 0 &&
 	    strncmp(event, "identity.", 9) != 0 && strncmp(event, "certificate.", 12) != 0)
 		return 0;

@@ -147,26 +147,7 @@ static int run_list(struct invocation *in)
 
 /* ---- show, and what a requester does ---- */
 
-static int run_show(struct invocation *in)
-{
-	const char *csr = NULL;
-	const struct option_spec specs[] = {
-		{ "csr", OPTION_TEXT, &csr, "FILE", "your request, or its key: what to put where is computed here" },
-		OPTIONS_END,
-	};
-	if (options_read(in, specs, 1, 1))
-		return in->status;
-	auto_own_request own = { .names = CA_NAMES_INIT };
-	auto_buf path = BUF_INIT;
-	auto_client *client = client_open(&in->common, &in->error);
-	order_path(&path, in->operands[0], "");
-	if (!client || order_own_request(client, csr, &own, &in->error))
-		return refuse(in);
-	auto_json *order = client_get_json(client, buf_text(&path), &in->error);
-	return !order || order_show(in, order, csr ? &own : NULL, &in->error) ? refuse(in) : 0;
-}
-
-/* POST .../act, and the order that is answered. */
+/* POST .../act, or GET where there is none; and the order that is answered. */
 static int run_act(struct invocation *in, const char *act)
 {
 	const char *csr = NULL;
@@ -179,11 +160,17 @@ static int run_act(struct invocation *in, const char *act)
 	auto_own_request own = { .names = CA_NAMES_INIT };
 	auto_buf path = BUF_INIT;
 	auto_client *client = client_open(&in->common, &in->error);
-	order_path(&path, in->operands[0], act);
+	order_path(&path, in->operands[0], act ? act : "");
 	if (!client || order_own_request(client, csr, &own, &in->error))
 		return refuse(in);
-	auto_json *order = client_post_json(client, buf_text(&path), NULL, &in->error);
+	auto_json *order = act ? client_post_json(client, buf_text(&path), NULL, &in->error)
+			       : client_get_json(client, buf_text(&path), &in->error);
 	return !order || order_show(in, order, csr ? &own : NULL, &in->error) ? refuse(in) : 0;
+}
+
+static int run_show(struct invocation *in)
+{
+	return run_act(in, NULL);
 }
 
 static int run_submit(struct invocation *in)

@@ -44,16 +44,6 @@ static const char *or_null(const char *text)
 	return text[0] ? text : NULL;
 }
 
-static void add_list(const json_t *list, const char *name, struct buf *out)
-{
-	size_t i;
-	const json_t *item;
-	json_array_foreach(list, i, item)
-	{
-		output_add_fact(out, name, json_string_value(item));
-	}
-}
-
 /* What the server says about how it came to this, then what the bytes themselves say. */
 static void describe(const struct case_ *c, struct buf *out)
 {
@@ -64,7 +54,7 @@ static void describe(const struct case_ *c, struct buf *out)
 	output_add_fact(out, "order", member_text(c->order, "id"));
 	for (i = 0; i < sizeof(members) / sizeof(members[0]); i++)
 		output_add_fact(out, members[i], or_null(member_text(c->order, members[i])));
-	add_list(json_object_get(c->order, "notCopied"), "not copied", out);
+	output_add_facts(out, "not copied", json_object_get(c->order, "notCopied"));
 	json_array_foreach(json_object_get(c->order, "authorizations"), i, item)
 	{
 		auto_buf text = BUF_INIT;

@@ -55,16 +55,6 @@ static int run_list(struct invocation *in)
 	return 0;
 }
 
-static void add_list(const json_t *organization, const char *member, const char *name, struct buf *out)
-{
-	size_t i;
-	const json_t *item;
-	json_array_foreach(json_object_get(organization, member), i, item)
-	{
-		output_add_fact(out, name, json_string_value(item));
-	}
-}
-
 int org_show(const struct invocation *in, json_t *organization)
 {
 	static const char *const members[] = { "id",
@@ -100,8 +90,8 @@ int org_show(const struct invocation *in, json_t *organization)
 	}
 	buf_printf(&version, "%" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(organization, "version")));
 	output_add_fact(&text, "version", buf_text(&version));
-	add_list(organization, "domains", "domain", &text);
-	add_list(organization, "agents", "agent", &text);
+	output_add_facts(&text, "domain", json_object_get(organization, "domains"));
+	output_add_facts(&text, "agent", json_object_get(organization, "agents"));
 	json_array_foreach(json_object_get(organization, "documents"), i, document)
 	{
 		auto_buf line = BUF_INIT;

@@ -7,12 +7,6 @@
 
 #define ACCEPTED 202
 
-const char *member_text(const json_t *object, const char *name)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-	return text ? text : "";
-}
-
 json_t *certificate_row(struct client *client, const char *path, struct error *err)
 {
 	json_t *page = client_get_json(client, path, err);

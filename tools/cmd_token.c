@@ -207,12 +207,12 @@ static int run_status(struct invocation *in)
 	return all_up ? 0 : err_class(ERR_TOKEN_UNAVAILABLE)->exit_status;
 }
 
-/* In the order in which a new token meets them. */
 static const struct command pin_commands[] = {
 	{ "change", "TOKEN", "Give a token another user PIN", token_pin_change_detail, NULL, token_pin_change },
 	{ "retry", "TOKEN", "Let the running server try the PIN again", token_pin_retry_detail, NULL, token_pin_retry },
 	{ NULL, NULL, NULL, NULL, NULL, NULL },
 };
+/* In the order in which a new token meets them. */
 static const struct command commands[] = {
 	{ "list", "", "List the tokens of the configured modules, or of --module", NULL, NULL, run_list },
 	{ "probe", "[TOKEN]", "Try out what a token can do for Chancery", token_probe_detail, NULL, token_probe },

@@ -30,7 +30,7 @@ static bool read_hash(const json_t *object, const char *member, uint8_t out[32])
 {
 	auto_buf octets = BUF_INIT;
 	struct error none = ERR_INIT;
-	if (text_parse_hex(bytes_of(explain_text_of(object, member)), 32, &octets, &none) || octets.len != 32)
+	if (text_parse_hex(bytes_of(member_text(object, member)), 32, &octets, &none) || octets.len != 32)
 		return false;
 	memcpy(out, octets.data, 32);
 	return true;
@@ -58,7 +58,7 @@ static int take(struct explanation *x, const json_t *list, struct links *l)
 		l->items = grown;
 		struct link *link = &l->items[l->count];
 		*link = (struct link){ .sequence = (uint64_t)json_integer_value(json_object_get(item, "sequence")),
-				       .text = explain_text_of(item, "entry") };
+				       .text = member_text(item, "entry") };
 		link->has_previous = read_hash(item, "previous", link->previous);
 		if (!read_hash(item, "hash", link->hash) ||
 		    (l->count && link->sequence <= l->items[l->count - 1].sequence))
@@ -143,7 +143,7 @@ static int check_own_head(struct explanation *x, struct links *l, const json_t *
 	for (int i = 0; i < sk_X509_num(x->chain); i++)
 		if (X509_up_ref(sk_X509_value(x->chain, i)) == 1)
 			(void)sk_X509_push(chain, sk_X509_value(x->chain, i));
-	if (audit_head_check(x->trusted, chain, explain_text_of(head, "text"), buf_bytes(&signature), &read, x->err))
+	if (audit_head_check(x->trusted, chain, member_text(head, "text"), buf_bytes(&signature), &read, x->err))
 		return -1;
 	int found = place(x, l, &read);
 	if (found < 0)
@@ -189,9 +189,9 @@ static int check_issued(struct explanation *x, const struct links *l)
 	sha256(x->certificate.data, x->certificate.len, hash);
 	for (size_t i = 0; i < l->told; i++) {
 		auto_json *entry = json_loads(l->items[i].text, 0, NULL);
-		if (strcmp(explain_text_of(entry, "event"), "certificate.issued") != 0)
+		if (strcmp(member_text(entry, "event"), "certificate.issued") != 0)
 			continue;
-		if (strcmp(explain_text_of(entry, "sha256"), text_hex(BYTES(hash, sizeof(hash)), hex)) != 0)
+		if (strcmp(member_text(entry, "sha256"), text_hex(BYTES(hash, sizeof(hash)), hex)) != 0)
 			return explain_wrong(x, "entry %" PRIu64 " of the audit log tells of another certificate",
 					     l->items[i].sequence);
 		if (l->items[i].attested)

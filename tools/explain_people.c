@@ -18,14 +18,14 @@ struct wanted {
 
 static int read_statement(struct explanation *x, const json_t *object, struct buf *certificate, struct ca_statement *s)
 {
-	struct bytes text = bytes_of(explain_text_of(object, "statement"));
+	struct bytes text = bytes_of(member_text(object, "statement"));
 	auto_buf signature = BUF_INIT;
 	struct error why = ERR_INIT;
 	if (explain_octets(x, object, "certificate", certificate) || explain_octets(x, object, "signature", &signature))
 		return -1;
 	if (ca_statement_read(text, s, &why) ||
 	    ca_statement_verify(text, buf_bytes(certificate), buf_bytes(&signature), &why))
-		return explain_wrong(x, "a statement of %s: %s", explain_text_of(object, "officer"), why.message);
+		return explain_wrong(x, "a statement of %s: %s", member_text(object, "officer"), why.message);
 	return 0;
 }
 
@@ -80,10 +80,10 @@ static int take_statement(struct explanation *x, const json_t *object, const str
 /* Distinct people, and not the requester. */
 static int check_independence(struct explanation *x, const json_t *approvals, size_t at, const char *officer)
 {
-	if (strcmp(explain_text_of(json_object_get(x->file, "order"), "requester"), officer) == 0)
+	if (strcmp(member_text(json_object_get(x->file, "order"), "requester"), officer) == 0)
 		return explain_wrong(x, "%s decided about an order of his own", officer);
 	for (size_t i = 0; i < at; i++)
-		if (strcmp(explain_text_of(json_array_get(approvals, i), "officer"), officer) == 0)
+		if (strcmp(member_text(json_array_get(approvals, i), "officer"), officer) == 0)
 			return explain_wrong(x, "%s decided twice", officer);
 	return 0;
 }
@@ -114,8 +114,8 @@ static void tell_decision(struct explanation *x, const struct ca_statement *s, b
 static int check_decision(struct explanation *x, const json_t *approvals, size_t at, struct tally *tally)
 {
 	const json_t *a = json_array_get(approvals, at);
-	bool approve = strcmp(explain_text_of(a, "decision"), "approve") == 0;
-	const struct wanted wanted = { .officer = explain_text_of(a, "officer"),
+	bool approve = strcmp(member_text(a, "decision"), "approve") == 0;
+	const struct wanted wanted = { .officer = member_text(a, "officer"),
 				       .id = x->order,
 				       .sha256 = x->tbs,
 				       .decision = approve ? DECISION_APPROVE : DECISION_DENY };
@@ -123,7 +123,7 @@ static int check_decision(struct explanation *x, const json_t *approvals, size_t
 	if (!x->has_tbs && approve)
 		return explain_wrong(x, "there are approvals, and no bytes that they are about");
 	if (!x->has_tbs) { /* a denied order keeps none */
-		explain_claimed(x, "%s denied the order: %s", wanted.officer, explain_text_of(a, "reason"));
+		explain_claimed(x, "%s denied the order: %s", wanted.officer, member_text(a, "reason"));
 		return 0;
 	}
 	int proved = take_statement(x, a, &wanted, &s);
@@ -214,8 +214,8 @@ static int check_subject(struct explanation *x, const char *record)
 static int check_vetting(struct explanation *x, const json_t *organization, const uint8_t hash[32])
 {
 	const json_t *vetting = json_object_get(organization, "vetting");
-	const struct wanted wanted = { .officer = explain_text_of(vetting, "officer"),
-				       .id = explain_text_of(organization, "id"),
+	const struct wanted wanted = { .officer = member_text(vetting, "officer"),
+				       .id = member_text(organization, "id"),
 				       .organization = true,
 				       .sha256 = hash,
 				       .decision = DECISION_VET };
@@ -236,7 +236,7 @@ static int check_vetting(struct explanation *x, const json_t *organization, cons
 int explain_check_organization(struct explanation *x)
 {
 	const json_t *organization = json_object_get(x->file, "organization");
-	const char *record = explain_text_of(organization, "record");
+	const char *record = member_text(organization, "record");
 	uint8_t hash[32];
 	char hex[65];
 	auto_buf id = BUF_INIT;
@@ -245,9 +245,9 @@ int explain_check_organization(struct explanation *x)
 			       ? explain_wrong(x, "the certificate names an organization, and the file has no record")
 			       : 0;
 	sha256(record, strlen(record), hash);
-	if (strcmp(explain_text_of(organization, "recordSha256"), text_hex(BYTES(hash, sizeof(hash)), hex)) != 0)
+	if (strcmp(member_text(organization, "recordSha256"), text_hex(BYTES(hash, sizeof(hash)), hex)) != 0)
 		return explain_wrong(x, "the organization's record is not the one that the file names");
-	if (!record_line(record, "id", &id) || strcmp(buf_text(&id), explain_text_of(organization, "id")) != 0)
+	if (!record_line(record, "id", &id) || strcmp(buf_text(&id), member_text(organization, "id")) != 0)
 		return explain_wrong(x, "the organization's record is of another organization");
 	if (check_vetting(x, organization, hash) || (x->certificate.len && check_subject(x, record)))
 		return -1;

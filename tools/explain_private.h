@@ -9,6 +9,7 @@
 #include "ca-core/lint.h"
 #include "ca-core/statement.h"
 #include "tools/explain_verify.h"
+#include "tools/output.h"
 #include "tools/trust.h"
 
 struct explanation {
@@ -35,7 +36,6 @@ int explain_wrong(struct explanation *x, const char *fmt, ...) __attribute__((fo
 #define explain_wrong(...) ((void)(explain_wrong)(__VA_ARGS__), -1)
 #endif
 
-const char *explain_text_of(const json_t *object, const char *member); /* "" where there is none */
 /* The member's base64, appended. -1 where it is not there, or is none: the verdict's error says which. */
 int explain_octets(struct explanation *x, const json_t *object, const char *member, struct buf *out);
 

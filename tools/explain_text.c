@@ -2,26 +2,10 @@
 
 #include <stdio.h>
 
-static const char *text_of(const json_t *object, const char *member)
-{
-	const char *text = json_string_value(json_object_get(object, member));
-	return text ? text : "";
-}
-
 static void fact(struct buf *out, const char *name, const json_t *object, const char *member)
 {
-	const char *text = text_of(object, member);
+	const char *text = member_text(object, member);
 	output_add_fact(out, name, text[0] ? text : NULL);
-}
-
-static void list(struct buf *out, const char *name, const json_t *items)
-{
-	size_t i;
-	const json_t *item;
-	json_array_foreach(items, i, item)
-	{
-		output_add_fact(out, name, json_string_value(item));
-	}
 }
 
 static void add_order(const json_t *file, struct buf *out)
@@ -37,7 +21,7 @@ static void add_order(const json_t *file, struct buf *out)
 	fact(out, "profile", file, "profile"); /* of a certificate without an order */
 	fact(out, "requester", file, "requester");
 	fact(out, "created", order, "created");
-	list(out, "not copied", json_object_get(request, "notCopied"));
+	output_add_facts(out, "not copied", json_object_get(request, "notCopied"));
 	fact(out, "asked subject", request, "subjectAsked");
 }
 
@@ -61,9 +45,9 @@ static void add_names(const json_t *file, struct buf *out)
 	json_array_foreach(json_object_get(file, "validation"), i, name)
 	{
 		auto_buf line = BUF_INIT;
-		const char *method = text_of(name, "method"), *evidence = text_of(name, "evidence");
-		const char *error = text_of(name, "error"), *caa = text_of(name, "caa");
-		buf_printf(&line, "%s: %s", text_of(name, "name"), method[0] ? method : "not shown");
+		const char *method = member_text(name, "method"), *evidence = member_text(name, "evidence");
+		const char *error = member_text(name, "error"), *caa = member_text(name, "caa");
+		buf_printf(&line, "%s: %s", member_text(name, "name"), method[0] ? method : "not shown");
 		if (json_is_true(json_object_get(name, "reused")))
 			buf_add_text(&line, ", for an earlier order");
 		if (evidence[0] || error[0])
@@ -82,20 +66,21 @@ static void add_people(const json_t *file, struct buf *out)
 	const json_t *approval;
 	if (organization) {
 		auto_buf line = BUF_INIT;
-		buf_printf(&line, "%s, version %" JSON_INTEGER_FORMAT ", now %s", text_of(organization, "id"),
+		buf_printf(&line, "%s, version %" JSON_INTEGER_FORMAT ", now %s", member_text(organization, "id"),
 			   json_integer_value(json_object_get(organization, "version")),
-			   text_of(organization, "status"));
+			   member_text(organization, "status"));
 		if (vetting)
-			buf_printf(&line, "; vetted by %s, counts until %s", text_of(vetting, "officer"),
-				   text_of(vetting, "validUntil"));
+			buf_printf(&line, "; vetted by %s, counts until %s", member_text(vetting, "officer"),
+				   member_text(vetting, "validUntil"));
 		output_add_fact(out, "organization", buf_text(&line));
 	}
 	json_array_foreach(json_object_get(file, "approvals"), i, approval)
 	{
 		auto_buf line = BUF_INIT;
 		bool late = json_is_true(json_object_get(approval, "enrolledAfterOrder"));
-		buf_printf(&line, "%s by %s, %s: %s%s", text_of(approval, "decision"), text_of(approval, "officer"),
-			   text_of(approval, "time"), text_of(approval, "reason"),
+		buf_printf(&line, "%s by %s, %s: %s%s", member_text(approval, "decision"),
+			   member_text(approval, "officer"), member_text(approval, "time"),
+			   member_text(approval, "reason"),
 			   late ? " (his certificate was enrolled after the order was made)" : "");
 		output_add_fact(out, "decided", buf_text(&line));
 	}
@@ -108,7 +93,7 @@ static void add_refused(const json_t *file, struct buf *out)
 	json_array_foreach(json_object_get(file, "wouldBeRefused"), i, why)
 	{
 		auto_buf line = BUF_INIT;
-		buf_printf(&line, "%s: %s", text_of(why, "code"), text_of(why, "detail"));
+		buf_printf(&line, "%s: %s", member_text(why, "code"), member_text(why, "detail"));
 		output_add_fact(out, "would be refused", buf_text(&line));
 	}
 }

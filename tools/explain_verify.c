@@ -57,16 +57,10 @@ int(explain_wrong)(struct explanation *x, const char *fmt, ...)
 	return err_set(x->err, ERR_INTEGRITY, "%s", text);
 }
 
-const char *explain_text_of(const json_t *object, const char *member)
-{
-	const char *text = json_string_value(json_object_get(object, member));
-	return text ? text : "";
-}
-
 int explain_octets(struct explanation *x, const json_t *object, const char *member, struct buf *out)
 {
 	struct error none = ERR_INIT;
-	const char *text = explain_text_of(object, member);
+	const char *text = member_text(object, member);
 	if (text[0] && text_parse_base64(bytes_of(text), false, out, &none) == 0)
 		return 0;
 	return explain_wrong(x, "the file's %s is not there, or no base64", member);
@@ -80,7 +74,7 @@ static int check_root(struct explanation *x, struct bytes pem)
 	if (trust_add_pem(x->trusted, pem) != 1)
 		return err_set(x->err, ERR_USAGE, "give one root certificate to trust, by --ca");
 	trust_hash(sk_X509_value(x->trusted, 0), x->ca);
-	if (strcmp(explain_text_of(x->file, "ca"), text_hex(BYTES(x->ca, sizeof(x->ca)), hex)) != 0)
+	if (strcmp(member_text(x->file, "ca"), text_hex(BYTES(x->ca, sizeof(x->ca)), hex)) != 0)
 		return explain_wrong(x, "the file is of another certificate authority than the root given");
 	return 0;
 }
@@ -134,7 +128,7 @@ static int take_chain(struct explanation *x, const json_t *certificate)
 static int read_time(struct explanation *x, const json_t *object, const char *member, int64_t *s)
 {
 	struct error none = ERR_INIT;
-	return clock_parse_rfc3339(bytes_of(explain_text_of(object, member)), s, &none)
+	return clock_parse_rfc3339(bytes_of(member_text(object, member)), s, &none)
 		       ? explain_wrong(x, "the file's %s is no time", member)
 		       : 0;
 }
@@ -159,11 +153,11 @@ static int check_certificate(struct explanation *x, const json_t *member)
 	    audit_issued_needed(buf_bytes(&x->certificate), &x->needed, x->err))
 		return explain_wrong(x, "the file's certificate is none");
 	text_add_hex(&serial, x->facts.serial);
-	if (strcmp(explain_text_of(member, "serial"), buf_text(&serial)) != 0)
+	if (strcmp(member_text(member, "serial"), buf_text(&serial)) != 0)
 		return explain_wrong(x, "the certificate has another serial number than the file says");
 	if (x->issued_s < x->facts.not_before_s || x->issued_s > x->facts.not_after_s)
 		return explain_wrong(x, "the certificate was not valid when the file says that it was issued");
-	if (check_hash(x, explain_text_of(member, "tbsSha256"), x->facts.tbs, "the certificate's bytes"))
+	if (check_hash(x, member_text(member, "tbsSha256"), x->facts.tbs, "the certificate's bytes"))
 		return -1;
 	auto_x509 *root = trust_root_of(x->trusted, certificate, x->chain, x->issued_s, "the certificate", x->err);
 	if (!root)
@@ -208,7 +202,7 @@ static int check_request(struct explanation *x, struct bytes tbs)
 	if (explain_octets(x, request, "spki", &spki))
 		return -1;
 	sha256(spki.data, spki.len, hash);
-	if (strcmp(explain_text_of(facts, "spkiSha256"), text_hex(BYTES(hash, sizeof(hash)), hex)) != 0)
+	if (strcmp(member_text(facts, "spkiSha256"), text_hex(BYTES(hash, sizeof(hash)), hex)) != 0)
 		return explain_wrong(x, "the certificate's key is not the request's");
 	if (!same_names(json_object_get(x->file, "validation"), json_object_get(facts, "names")))
 		return explain_wrong(x, "the certificate's names are not those that the file says were copied");
@@ -223,10 +217,10 @@ static int check_tbs(struct explanation *x)
 	if (!json_object_get(x->file, "tbs"))
 		return 0;
 	if (explain_octets(x, x->file, "tbs", &tbs) ||
-	    check_hash(x, explain_text_of(x->file, "tbsSha256"), buf_bytes(&tbs), "the bytes to be signed"))
+	    check_hash(x, member_text(x->file, "tbsSha256"), buf_bytes(&tbs), "the bytes to be signed"))
 		return -1;
 	x->needed = 1;
-	explain_proved(x, "The bytes to be signed have the SHA-256 %s.", explain_text_of(x->file, "tbsSha256"));
+	explain_proved(x, "The bytes to be signed have the SHA-256 %s.", member_text(x->file, "tbsSha256"));
 	return check_request(x, buf_bytes(&tbs));
 }
 
@@ -238,11 +232,11 @@ static void list_claims(struct explanation *x)
 	const json_t *name;
 	json_array_foreach(json_object_get(x->file, "validation"), i, name)
 	{
-		const char *how = explain_text_of(name, "method"), *evidence = explain_text_of(name, "evidence");
-		explain_claimed(x, "Control of %s: %s%s%s.", explain_text_of(name, "name"),
-				how[0] ? how : "not shown yet", evidence[0] ? ": " : "", evidence);
+		const char *how = member_text(name, "method"), *evidence = member_text(name, "evidence");
+		explain_claimed(x, "Control of %s: %s%s%s.", member_text(name, "name"), how[0] ? how : "not shown yet",
+				evidence[0] ? ": " : "", evidence);
 	}
-	const char *lint = explain_text_of(json_object_get(x->file, "certificate"), "lint");
+	const char *lint = member_text(json_object_get(x->file, "certificate"), "lint");
 	if (lint[0])
 		explain_claimed(x, "Lint: %s.", lint);
 }
@@ -270,7 +264,7 @@ int explain_verify(const json_t *file, struct bytes root, const struct bytes *he
 	struct explanation x = { .file = file,
 				 .trusted = sk_X509_new_null(),
 				 .chain = sk_X509_new_null(),
-				 .order = explain_text_of(json_object_get(file, "order"), "id"),
+				 .order = member_text(json_object_get(file, "order"), "id"),
 				 .verdict = out,
 				 .err = err };
 	*out = (struct explain_verdict){ json_array(), json_array() };

@@ -3,15 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *text_of(const json_t *object, const char *member)
-{
-	const char *text = json_string_value(json_object_get(object, member));
-	return text ? text : "";
-}
-
 static const char *text_or_null(const json_t *object, const char *member)
 {
-	const char *text = text_of(object, member);
+	const char *text = member_text(object, member);
 	return text[0] ? text : NULL;
 }
 
@@ -47,19 +41,19 @@ static void add_addresses(const json_t *method, struct buf *out)
 
 static void add_method(const json_t *method, struct buf *out)
 {
-	const char *type = text_of(method, "type");
+	const char *type = member_text(method, "type");
 	if (strcmp(type, "dns-txt") == 0) {
 		buf_add_text(out, "    a TXT record in the DNS:\n");
-		line(out, "      ", "name", text_of(method, "name"));
-		line(out, "      ", "value", text_of(method, "value"));
+		line(out, "      ", "name", member_text(method, "name"));
+		line(out, "      ", "value", member_text(method, "value"));
 	} else if (strcmp(type, "dns-cname") == 0) {
 		buf_add_text(out, "    a CNAME record in the DNS:\n");
-		line(out, "      ", "name", text_of(method, "name"));
-		line(out, "      ", "target", text_of(method, "target"));
+		line(out, "      ", "name", member_text(method, "name"));
+		line(out, "      ", "target", member_text(method, "target"));
 	} else if (strcmp(type, "http") == 0) {
 		buf_add_text(out, "    a file on the web server, by plain HTTP, that holds this alone:\n");
-		line(out, "      ", "URL", text_of(method, "url"));
-		line(out, "      ", "content", text_of(method, "body"));
+		line(out, "      ", "URL", member_text(method, "url"));
+		line(out, "      ", "content", member_text(method, "body"));
 	} else if (strcmp(type, "mail") == 0) {
 		buf_add_text(out, "    the code that is mailed; give it to `chancery order confirm`:\n");
 		add_addresses(method, out);
@@ -68,8 +62,8 @@ static void add_method(const json_t *method, struct buf *out)
 
 static void add_how_shown(const json_t *authorization, struct buf *out)
 {
-	const char *type = text_of(json_array_get(json_object_get(authorization, "methods"), 0), "type");
-	const char *until = text_of(authorization, "expires");
+	const char *type = member_text(json_array_get(json_object_get(authorization, "methods"), 0), "type");
+	const char *until = member_text(authorization, "expires");
 	buf_add_text(out, "shown");
 	if (type[0]) {
 		buf_add_text(out, " by ");
@@ -88,9 +82,10 @@ static void add_last_check(const json_t *authorization, struct buf *out)
 	auto_buf text = BUF_INIT;
 	if (!text_or_null(authorization, "lastChecked") && !wrong)
 		return;
-	buf_printf(&text, "%s", text_of(authorization, "lastChecked"));
+	buf_printf(&text, "%s", member_text(authorization, "lastChecked"));
 	if (wrong)
-		buf_printf(&text, "%s%s: %s", text.len ? ": " : "", text_of(wrong, "code"), text_of(wrong, "detail"));
+		buf_printf(&text, "%s%s: %s", text.len ? ": " : "", member_text(wrong, "code"),
+			   member_text(wrong, "detail"));
 	line(out, "    ", "last check", buf_text(&text));
 }
 
@@ -100,9 +95,9 @@ static void add_authorization(const json_t *authorization, enum order_values val
 	size_t i;
 	const json_t *method;
 	buf_add_text(out, "  ");
-	output_add_safe(out, without_kind(text_of(authorization, "name")), false);
+	output_add_safe(out, without_kind(member_text(authorization, "name")), false);
 	buf_add_text(out, ": ");
-	if (strcmp(text_of(authorization, "status"), "valid") == 0) {
+	if (strcmp(member_text(authorization, "status"), "valid") == 0) {
 		add_how_shown(authorization, out);
 		return;
 	}
@@ -124,7 +119,7 @@ static bool has_values(const json_t *order)
 	const json_t *authorization;
 	json_array_foreach(json_object_get(order, "authorizations"), i, authorization)
 	{
-		if (strcmp(text_of(authorization, "status"), "valid") != 0 &&
+		if (strcmp(member_text(authorization, "status"), "valid") != 0 &&
 		    json_array_size(json_object_get(authorization, "methods")))
 			return true;
 	}
@@ -164,8 +159,9 @@ static void add_approvals(const json_t *order, struct buf *out)
 	json_array_foreach(approvals, i, approval)
 	{
 		auto_buf text = BUF_INIT;
-		buf_printf(&text, "%s by %s, %s: %s", text_of(approval, "decision"), text_of(approval, "officer"),
-			   text_of(approval, "time"), text_of(approval, "reason"));
+		buf_printf(&text, "%s by %s, %s: %s", member_text(approval, "decision"),
+			   member_text(approval, "officer"), member_text(approval, "time"),
+			   member_text(approval, "reason"));
 		output_add_fact(out, "decided", buf_text(&text));
 	}
 	output_add_fact(out, "decide before", text_or_null(order, "approveBefore"));
@@ -174,16 +170,6 @@ static void add_approvals(const json_t *order, struct buf *out)
 
 /* ---- the whole ---- */
 
-static void add_list(const json_t *list, const char *name, struct buf *out)
-{
-	size_t i;
-	const json_t *item;
-	json_array_foreach(list, i, item)
-	{
-		output_add_fact(out, name, json_string_value(item));
-	}
-}
-
 static void add_contacts(const json_t *order, struct buf *out)
 {
 	size_t i;
@@ -191,7 +177,7 @@ static void add_contacts(const json_t *order, struct buf *out)
 	json_array_foreach(json_object_get(order, "contacts"), i, contact)
 	{
 		auto_buf text = BUF_INIT;
-		buf_printf(&text, "%s, %s", text_of(contact, "mail"), text_of(contact, "role"));
+		buf_printf(&text, "%s, %s", member_text(contact, "mail"), member_text(contact, "role"));
 		output_add_fact(out, "contact", buf_text(&text));
 	}
 }
@@ -202,7 +188,7 @@ static void add_failure(const json_t *order, struct buf *out)
 	auto_buf text = BUF_INIT;
 	if (!failure)
 		return;
-	buf_printf(&text, "%s: %s", text_of(failure, "code"), text_of(failure, "detail"));
+	buf_printf(&text, "%s: %s", member_text(failure, "code"), member_text(failure, "detail"));
 	output_add_fact(out, "why", buf_text(&text));
 }
 
@@ -225,13 +211,13 @@ void order_text(const json_t *order, enum order_values values, struct buf *out)
 		output_add_fact(out, facts[i].name, text_or_null(order, facts[i].member));
 	add_failure(order, out);
 	add_contacts(order, out);
-	add_list(json_object_get(order, "notCopied"), "not copied", out);
+	output_add_facts(out, "not copied", json_object_get(order, "notCopied"));
 	add_approvals(order, out);
 	add_authorizations(order, values, out);
 }
 
 bool order_is_under_way(const json_t *order)
 {
-	const char *status = text_of(order, "status");
+	const char *status = member_text(order, "status");
 	return strcmp(status, "ready") == 0 || strcmp(status, "issuing") == 0;
 }

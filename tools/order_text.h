@@ -17,7 +17,7 @@ enum order_values {
 /* The whole order, of the server's JSON (CONTRACT.md "HTTP"). */
 void order_text(const json_t *order, enum order_values values, struct buf *out);
 
-/* draft, pending-validation, ready ...: whether it may still come to something by itself. */
+/* ready, issuing: nothing is missing but the token's signature. */
 bool order_is_under_way(const json_t *order);
 
 #endif

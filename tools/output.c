@@ -7,6 +7,12 @@
 #include "base/clock.h"
 #include "base/text.h"
 
+const char *member_text(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+	return text ? text : "";
+}
+
 void output_json(json_t *value)
 {
 	(void)json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
@@ -113,6 +119,16 @@ void output_add_fact(struct buf *out, const char *name, const char *value)
 	buf_printf(out, "%s:%*s ", name, (int)(strlen(name) < 14 ? 14 - strlen(name) : 0), "");
 	output_add_safe(out, value, false);
 	buf_u8(out, '\n');
+}
+
+void output_add_facts(struct buf *out, const char *name, const json_t *texts)
+{
+	size_t i;
+	const json_t *text;
+	json_array_foreach(texts, i, text)
+	{
+		output_add_fact(out, name, json_string_value(text));
+	}
 }
 
 void output_fact(const char *name, const char *value)

@@ -14,6 +14,9 @@
 CLEANUP_POINTER(json, json_t, json_decref)
 #define auto_json CLEANUP(json_cleanup) json_t /* auto_json *value = NULL; */
 
+/* Text of the JSON member, or "" where there is none. Borrowed from the object. */
+const char *member_text(const json_t *object, const char *name);
+
 /* Prints the value, indented, with a line end; takes the reference. */
 void output_json(json_t *value);
 
@@ -36,6 +39,8 @@ void output_fact(const char *name, const char *value);
 
 /* The same, onto out: for what goes to the terminal beside an answer for machines. */
 void output_add_fact(struct buf *out, const char *name, const char *value);
+/* A fact of this name for each text of the list. */
+void output_add_facts(struct buf *out, const char *name, const json_t *texts);
 /* The text with what a terminal could take for a command shown as "?"; lines: line breaks stay. */
 void output_add_safe(struct buf *out, const char *text, bool lines);
 /* All but printable ASCII in the text becomes "?": for messages about what a stranger wrote. */

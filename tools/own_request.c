@@ -88,17 +88,11 @@ static int lies(struct error *err, const char *member, const char *what)
 	return err_about(err, member, NULL, NULL);
 }
 
-static const char *text_of(const json_t *object, const char *member)
-{
-	const char *text = json_string_value(json_object_get(object, member));
-	return text ? text : "";
-}
-
 static int read_hash(const json_t *order, const char *member, uint8_t out[HASH_LEN], struct error *err)
 {
 	auto_buf octets = BUF_INIT;
 	struct error none = ERR_INIT;
-	if (text_parse_hex(bytes_of(text_of(order, member)), HASH_LEN, &octets, &none) || octets.len != HASH_LEN)
+	if (text_parse_hex(bytes_of(member_text(order, member)), HASH_LEN, &octets, &none) || octets.len != HASH_LEN)
 		return lies(err, member, "its nonce or key hash is no SHA-256");
 	memcpy(out, octets.data, HASH_LEN);
 	return 0;
@@ -124,13 +118,13 @@ struct expected {
 
 static bool is_text(const json_t *method, const char *member, const char *expected)
 {
-	return strcmp(text_of(method, member), expected) == 0;
+	return strcmp(member_text(method, member), expected) == 0;
 }
 
 /* VALUE.BASE: the base is the configuration's, which a client does not have. */
 static bool is_target(const json_t *method, const struct expected *e)
 {
-	const char *target = text_of(method, "target");
+	const char *target = member_text(method, "target");
 	size_t length = strlen(e->value);
 	return strncmp(target, e->value, length) == 0 && target[length] == '.' && target[length + 1] != '\0';
 }
@@ -139,7 +133,7 @@ static bool is_target(const json_t *method, const struct expected *e)
  * value commits to. */
 static bool is_url(const json_t *method, const struct expected *e)
 {
-	const char *url = text_of(method, "url"), *path = strstr(url, "/.well-known/"), *digits = path;
+	const char *url = member_text(method, "url"), *path = strstr(url, "/.well-known/"), *digits = path;
 	char expected[CA_CHALLENGE_NAME_SIZE + 64];
 	while (digits && digits > url && digits[-1] >= '0' && digits[-1] <= '9')
 		digits--;
@@ -154,7 +148,7 @@ static bool is_url(const json_t *method, const struct expected *e)
 /* 1: as it must be. 0: not. -1: of a kind that is not known here. */
 static int method_is_right(const json_t *method, const struct expected *e)
 {
-	const char *type = text_of(method, "type");
+	const char *type = member_text(method, "type");
 	if (strcmp(type, "dns-txt") == 0)
 		return is_text(method, "name", e->txt_name) && is_text(method, "value", e->value);
 	if (strcmp(type, "dns-cname") == 0)
@@ -171,8 +165,8 @@ static int check_methods(json_t *authorization, const struct expected *e, struct
 		int right = method_is_right(json_array_get(methods, i), e);
 		if (right == 0) {
 			(void)lies(err, "methods", "a value to put somewhere, or its place, is not that of your key");
-			return err_about(err, text_of(json_array_get(methods, i), "type"),
-					 text_of(authorization, "name"), NULL);
+			return err_about(err, member_text(json_array_get(methods, i), "type"),
+					 member_text(authorization, "name"), NULL);
 		}
 		if (right < 0)
 			(void)json_array_remove(methods, i);
@@ -186,11 +180,11 @@ static int check_authorization(const struct own_request *own, const uint8_t nonc
 			       json_t *authorization, struct error *err)
 {
 	struct expected e;
-	const char *name = text_of(authorization, "name");
+	const char *name = member_text(authorization, "name");
 	struct bytes printed = bytes_of(name);
 	if (!is_own_name(own, name))
 		return lies(err, "names", "it has a name that is not in it");
-	if (strcmp(text_of(authorization, "status"), "pending") != 0)
+	if (strcmp(member_text(authorization, "status"), "pending") != 0)
 		return 0; /* nothing is to be put anywhere */
 	ca_challenge_value(nonce, own->spki_hash, printed, bytes_of(requester), e.value);
 	ca_challenge_txt_name(printed, e.txt_name);
@@ -202,7 +196,7 @@ static int check_authorization(const struct own_request *own, const uint8_t nonc
 int own_request_check(const struct own_request *own, json_t *order, struct error *err)
 {
 	uint8_t nonce[HASH_LEN], spki_hash[HASH_LEN];
-	const char *requester = text_of(order, "requester");
+	const char *requester = member_text(order, "requester");
 	if (own->requester && strcmp(requester, own->requester) != 0)
 		return lies(err, "requester", "it was made by somebody else");
 	if (read_hash(order, "nonce", nonce, err) || read_hash(order, "spkiSha256", spki_hash, err))

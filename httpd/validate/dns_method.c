@@ -50,7 +50,7 @@ static bool look(void *arg, struct bytes name)
 		buf_clear(text);
 	else if (text->len)
 		buf_add_text(text, "; ");
-	resolver_describe(where, s->method->type, text);
+	buf_printf(text, "%s at %s", dns_type_name(s->method->type), where);
 	if (shown) {
 		s->attempt->code = "ok";
 		buf_add_text(text, ": ");

@@ -14,7 +14,8 @@ struct dnssec {
 	struct ub_ctx *context;
 };
 
-bool dnssec_is_zones(const struct ca_config_zone *zone, const char *name)
+/* Whether `name` is one of the zone's suffixes, or below one. */
+static bool is_zones(const struct ca_config_zone *zone, const char *name)
 {
 	size_t len = strlen(name);
 	for (size_t i = 0; i < zone->suffixes.count; i++) {
@@ -164,7 +165,7 @@ static void judge(const struct job *job, const char *name, enum dns_type type, c
 	} else if (answer->outcome != DNS_ANSWERED && answer->outcome != DNS_NXDOMAIN) {
 		(void)snprintf(failure, sizeof(failure), "%.200s", answer->why);
 		fail(answer, answer->outcome, failure, where);
-	} else if (!result->secure && dnssec_is_zones(job->zone, name)) {
+	} else if (!result->secure && is_zones(job->zone, name)) {
 		fail(answer, DNS_BOGUS,
 		     "the answer is not signed by a chain from the trust anchors, which its zone demands;", where);
 	} else if (answer->outcome == DNS_NXDOMAIN) {

@@ -17,9 +17,6 @@
  * the answer is not bogus. */
 void dnssec_ask(struct job *job, const char *name, enum dns_type type, struct dns_answer *answer);
 
-/* Whether `name` is one of the zone's suffixes, or below one. */
-bool dnssec_is_zones(const struct ca_config_zone *zone, const char *name);
-
 void dnssec_free(struct dnssec *dnssec); /* NULL does nothing */
 
 #endif

@@ -25,7 +25,7 @@ struct hop {
 	bool first; /* else a redirect led here */
 	char url[URL_MAX + 1];
 	char host[CA_NAME_TEXT_MAX + 1]; /* of an IPv6 address without brackets */
-	bool is_address, is_ipv6;
+	bool is_address;
 	uint16_t port;
 	size_t address_count; /* those that may be connected to: libcurl connects to no other */
 	struct resolver_address addresses[RESOLVER_ADDRESSES_MAX];
@@ -55,8 +55,8 @@ static bool take_host(struct hop *hop, const char *host)
 	struct ca_name name;
 	struct error not_address = ERR_INIT, why = ERR_INIT;
 	size_t len = strlen(host);
-	hop->is_ipv6 = len > 2 && host[0] == '[' && host[len - 1] == ']';
-	struct bytes bare = hop->is_ipv6 ? BYTES(host + 1, len - 2) : BYTES(host, len);
+	bool is_ipv6 = len > 2 && host[0] == '[' && host[len - 1] == ']';
+	struct bytes bare = is_ipv6 ? BYTES(host + 1, len - 2) : BYTES(host, len);
 	hop->is_address = ca_name_ip_text(bare, &name, &not_address) == 0;
 	if (hop->is_address) {
 		struct resolver_address *address = &hop->addresses[0];

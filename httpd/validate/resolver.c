@@ -256,8 +256,3 @@ size_t resolver_addresses(struct job *job, const char *name, struct resolver_add
 	}
 	return count;
 }
-
-void resolver_describe(const char *name, enum dns_type type, struct buf *out)
-{
-	buf_printf(out, "%s at %s", dns_type_name(type), name);
-}

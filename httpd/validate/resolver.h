@@ -35,7 +35,4 @@ struct resolver_address {
 size_t resolver_addresses(struct job *job, const char *name, struct resolver_address out[RESOLVER_ADDRESSES_MAX],
 			  struct dns_answer *failed);
 
-/* "TXT at _x.example.test": for texts. */
-void resolver_describe(const char *name, enum dns_type type, struct buf *out);
-
 #endif
