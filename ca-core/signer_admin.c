@@ -189,17 +189,17 @@ static int token_pin(struct signer *s, const struct ca_actor *actor, struct byte
 	(void)out;
 	if (message_token_pin_read(in, &m, err))
 		return -1;
+	auto_secret *pin = secret_new(m.pin, err);
+	explicit_bzero((void *)(uintptr_t)m.pin.data, m.pin.len);
 	struct ca_token *token = ca_token_find(s->ca, m.name);
 	if (!token)
 		return err_set(err, ERR_NOT_FOUND, "the configuration has no token of this name");
-	auto_secret *pin = secret_new(m.pin, err);
 	struct ca_audit_entry entry;
 	ca_audit_begin(&entry, s->ca, "token.pin-retried", actor);
 	ca_audit_subject(&entry, m.name);
 	/* First the entry: what is tried stands in the log. */
 	if (ca_audit_record(&entry, err) || !pin || ca_token_set_pin(token, pin, err))
 		return -1;
-	explicit_bzero((void *)(uintptr_t)m.pin.data, m.pin.len);
 	signer_token_changed(s);
 	return MSG_DONE;
 }

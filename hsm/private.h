@@ -173,9 +173,6 @@ void hsm_token_saw(struct hsm_token *t, const char *call, CK_RV rv);
 int hsm_token_ready(struct hsm_token *t, struct error *err);
 #define HSM_LOOK_MS 500
 
-/* Since when the longest call into the token, or a restart of its module, goes on; INT64_MAX: none does. */
-int64_t hsm_token_oldest_call_ms(struct hsm_token *t);
-
 /* ---- recover.c ---- */
 /* Under the lock. One try with a PIN, once it was refused; none where the token says that its
  * PIN is locked, or allows one more try alone. ERR_PIN_REFUSED, ERR_TOKEN_UNAVAILABLE. */

@@ -39,9 +39,9 @@ void hsm_signer_free(struct hsm_signer *s);
 struct hsm_key *hsm_signer_key(const struct hsm_signer *s);
 /* Signs message by hsm_signature_algorithm through EVP and the provider, which has verified
  * it; appends the signature as X.509 carries it (ECDSA: DER).
- * ERR_TOKEN_UNAVAILABLE, ERR_INTEGRITY where the token's signature does not verify. */
+ * ERR_TOKEN_UNAVAILABLE; ERR_SIGNATURE_UNCERTAIN: the token may have signed; ERR_INTEGRITY where the token's signature does not verify. */
 int hsm_sign(struct hsm_signer *s, struct bytes message, struct buf *signature, struct error *err);
-/* The same over a message that comes in parts (a CRL of many megabytes). */
+/* The same over a message that comes in parts. */
 struct hsm_signing;
 struct hsm_signing *hsm_signing_begin(struct hsm_signer *s, struct error *err);
 int hsm_signing_add(struct hsm_signing *g, struct bytes part, struct error *err);

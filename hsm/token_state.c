@@ -145,14 +145,14 @@ int hsm_token_ready(struct hsm_token *t, struct error *err)
 
 /* ---- calls that do not return ---- */
 
-int64_t hsm_token_oldest_call_ms(struct hsm_token *t)
+/* That time, or an earlier one at which the thread that cares for the token, or the module, began to wait. */
+static int64_t or_of_care(struct hsm_token *t, int64_t since_ms)
 {
-	int64_t oldest_ms = hsm_pool_oldest_ms(&t->pool);
 	const int64_t others[] = { atomic_load(&t->anchor_since_ms), atomic_load(&t->module->since_ms) };
 	for (size_t i = 0; i < 2; i++)
-		if (others[i] && others[i] < oldest_ms)
-			oldest_ms = others[i];
-	return oldest_ms;
+		if (others[i] && others[i] < since_ms)
+			since_ms = others[i];
+	return since_ms;
 }
 
 size_t hsm_token_lost(struct hsm_token *t)
@@ -169,7 +169,7 @@ static bool only_care_waits(struct hsm_token *t, int64_t now_ms)
 
 bool hsm_token_watch(struct hsm_token *t)
 {
-	int64_t oldest_ms = hsm_token_oldest_call_ms(t), now_ms = clock_monotonic_ms();
+	int64_t oldest_ms = or_of_care(t, hsm_pool_oldest_ms(&t->pool)), now_ms = clock_monotonic_ms();
 	if (oldest_ms == INT64_MAX || now_ms - oldest_ms < t->care.call_ms)
 		return false;
 	char why[96];
@@ -193,12 +193,7 @@ bool hsm_token_watch(struct hsm_token *t)
 /* When the longest call began, written off or not; INT64_MAX: there is none. */
 static int64_t first_call_ms(struct hsm_token *t)
 {
-	int64_t since_ms = hsm_pool_first_ms(&t->pool);
-	const int64_t others[] = { atomic_load(&t->anchor_since_ms), atomic_load(&t->module->since_ms) };
-	for (size_t i = 0; i < 2; i++)
-		if (others[i] && others[i] < since_ms)
-			since_ms = others[i];
-	return since_ms;
+	return or_of_care(t, hsm_pool_first_ms(&t->pool));
 }
 
 int64_t hsm_token_stuck_ms(struct hsm_token *t)

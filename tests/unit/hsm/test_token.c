@@ -214,6 +214,8 @@ struct storm {
 	struct hsm_signer *signer;
 	atomic_bool over;
 	atomic_int signed_while_back;
+	pthread_mutex_t lock;
+	struct error strange; /* what a token that goes and comes does not explain */
 };
 
 static void *sign_in_the_storm(void *argument)
@@ -224,8 +226,12 @@ static void *sign_in_the_storm(void *argument)
 		auto_buf signature = BUF_INIT;
 		if (hsm_sign(storm->signer, bytes_of("storm"), &signature, &err) == 0)
 			storm->signed_while_back++;
-		else if (err.code != ERR_TOKEN_UNAVAILABLE)
+		else if (err.code != ERR_TOKEN_UNAVAILABLE) {
+			pthread_mutex_lock(&storm->lock);
+			storm->strange = err;
+			pthread_mutex_unlock(&storm->lock);
 			storm->over = true;
+		}
 	}
 	return NULL;
 }
@@ -235,7 +241,9 @@ static void survives_the_token_going_and_coming_under_load(void)
 	struct error err = ERR_INIT;
 	struct fixture f = fixture_open();
 	struct hsm_key *k = fixture_key(&f, HSM_EC_P256);
-	struct storm storm = { .signer = hsm_signer_new(f.provider, k, &err) };
+	struct storm storm = { .signer = hsm_signer_new(f.provider, k, &err),
+			       .lock = PTHREAD_MUTEX_INITIALIZER,
+			       .strange = ERR_INIT };
 	pthread_t threads[4];
 	char away[512];
 	(void)snprintf(away, sizeof(away), "%s.away", fixture_tokens());
@@ -256,6 +264,7 @@ static void survives_the_token_going_and_coming_under_load(void)
 	storm.over = true;
 	for (size_t i = 0; i < 4; i++)
 		pthread_join(threads[i], NULL);
+	CHECK_OK(storm.strange.code == ERR_NONE, &storm.strange);
 	hsm_signer_free(storm.signer);
 	hsm_key_free(k);
 	fixture_close(&f);
