@@ -3,6 +3,7 @@
 CHANCERY_KILLS says how many kills (40; by hand 500), CHANCERY_CRASH_SECONDS how long at most.
 """
 
+import glob
 import os
 import random
 import signal
@@ -71,7 +72,33 @@ class Load:
             thread.join()
 
 
-def power_cut(ca):
+class KeptTokens:
+    """SoftHSM2 empties token.object and writes it anew at every login: a kill in between leaves it empty, and the token
+    is gone. Whoever runs it keeps a copy, as the operator's guide says, and puts it back."""
+
+    def __init__(self, ca):
+        self.files = {}
+        for path in glob.glob(ca.file("token", "**", "token.object"), recursive=True):
+            with open(path, "rb") as file:
+                self.files[path] = file.read()
+        expect(self.files and all(self.files.values()), f"no whole tokens to keep: {list(self.files)}")
+        self.lost = 0
+
+    def put_back(self):
+        for path, content in self.files.items():
+            # An empty one may be in the middle of its login.
+            if all(self.empty_after(path, pause) for pause in (0, 0.2)):
+                with open(path, "wb") as file:
+                    file.write(content)
+                self.lost += 1
+
+    @staticmethod
+    def empty_after(path, pause):
+        time.sleep(pause)
+        return os.path.getsize(path) == 0
+
+
+def power_cut(ca, kept):
     """All processes at once; then a new server."""
     pids = [ca.server.pid, *ca.roles().values()]
     for pid in pids:
@@ -81,23 +108,25 @@ def power_cut(ca):
             pass
     ca.server.wait()
     wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), 10, "their end")
+    kept.put_back()
     ca.start()
 
 
 @tests.rule(SECONDS + 120)
 def nothing_answered_is_lost_by_kills_at_random_moments(ca):
-    load = Load(ca)
+    kept, load = KeptTokens(ca), Load(ca)
     done, ends, before = 0, time.monotonic() + SECONDS, 0
     try:
         while done < KILLS and time.monotonic() < ends:
             time.sleep(random.uniform(0.01, 0.5))
+            kept.put_back()
             # Only a server that works again is worth a kill; the back-off of dying roles ends with a fresh start.
             if len(load.answered) == before:
                 continue
             before = len(load.answered)
             victim = random.choice(("signer", "signer", "front", "validator", "all"))
             if victim == "all" or done % 5 == 4:
-                power_cut(ca)
+                power_cut(ca, kept)
             elif victim in ca.roles():
                 try:
                     os.kill(ca.roles()[victim], signal.SIGKILL)
@@ -107,6 +136,7 @@ def nothing_answered_is_lost_by_kills_at_random_moments(ca):
                 continue
             done += 1
     finally:
+        kept.put_back()
         load.end()
     equal(load.strange, [], "answers that no kill explains")
     expect(done >= min(KILLS, 10), f"only {done} kills in {SECONDS} s")
@@ -121,7 +151,7 @@ def nothing_answered_is_lost_by_kills_at_random_moments(ca):
     ca.store_check()
     equal(ca.stop(), 0, "exit status")
     ca.store_check()
-    print_figures(done, len(serials), load.tries)
+    print_figures(done, len(serials), load.tries, kept.lost)
 
 
 def inventory(client):
@@ -134,8 +164,8 @@ def inventory(client):
         cursor = f"&cursor={page['next']}"
 
 
-def print_figures(kills, certificates, tries):
-    print(f"# {kills} kills, {certificates} certificates, {tries} requests", flush=True)
+def print_figures(kills, certificates, tries, lost):
+    print(f"# {kills} kills, {certificates} certificates, {tries} requests, {lost} tokens put back", flush=True)
 
 
 @tests.rule(60)

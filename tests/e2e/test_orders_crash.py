@@ -13,7 +13,7 @@ import time
 from support.client import Response
 from support.harness import Tests, equal, expect, wait_until
 from support.orders import Town
-from test_crash import inventory, power_cut
+from test_crash import KeptTokens, inventory, power_cut
 
 SECONDS = float(os.environ.get("CHANCERY_ORDER_CRASH_SECONDS", "15"))
 ROUND = 6  # orders that one worker has in the air at once
@@ -111,13 +111,14 @@ class Worker:
             self.ask(officer, f"orders/{data['id']}/approve", body, (200, 403, 409))
 
 
-def kill_at_random(town, workers):
+def kill_at_random(town, kept, workers):
     done, ends = 0, time.monotonic() + SECONDS
     while time.monotonic() < ends and not any(worker.strange for worker in workers):
         time.sleep(random.uniform(0.1, 0.9))
+        kept.put_back()
         # The supervisor waits longer with each death of a role: a fresh start ends that.
         if done % 5 == 4:
-            power_cut(town.ca)
+            power_cut(town.ca, kept)
         else:
             victim = town.ca.roles().get(random.choice(("signer", "signer", "front", "validator")))
             if victim is None:
@@ -129,11 +130,12 @@ def kill_at_random(town, workers):
 
 @tests.rule(SECONDS + 150)
 def killed_at_random_no_order_is_stuck_and_none_is_issued_twice(town):
-    town.lock = threading.Lock()
+    town.lock, kept = threading.Lock(), KeptTokens(town.ca)
     workers = [Worker(town, "alice", "server-dv", ()), Worker(town, "bob", "server-ov", ("oscar",))]
     try:
-        kills = kill_at_random(town, workers)
+        kills = kill_at_random(town, kept, workers)
     finally:
+        kept.put_back()
         for worker in workers:
             worker.stop.set()
         if town.ca.server.poll() is not None:
@@ -146,7 +148,7 @@ def killed_at_random_no_order_is_stuck_and_none_is_issued_twice(town):
     wait_until(lambda: town.ca.health().status == 200, 20, "readiness")
     rows = [row for row in inventory(town.ca.client()) if row.get("order")]
     equal(sorted(row["order"] for row in rows), sorted(ids), "orders with a certificate, each with one")
-    print(f"# {kills} kills, {len(ids)} orders", flush=True)
+    print(f"# {kills} kills, {len(ids)} orders, {kept.lost} tokens put back", flush=True)
 
 
 @tests.rule(90)
