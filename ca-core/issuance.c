@@ -81,6 +81,12 @@ void ca_issuance_free(struct ca_issuance *i)
 
 /* ---- tbs, lint, sign ---- */
 
+int ca_issuance_signer(struct ca_issuance *i, struct error *err)
+{
+	i->signer = i->anywhere ? ca_issuer_signer(i->issuer, err) : ca_issuer_signer_in(i->issuer, i->token, err);
+	return i->signer ? 0 : -1;
+}
+
 int ca_issuance_tbs(struct ca_issuance *i, struct error *err)
 {
 	if (store_serial_take(i->ca->store, &i->serial, err))

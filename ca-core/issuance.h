@@ -59,6 +59,8 @@ struct ca_issuance *ca_issuance_new(struct ca *ca, const struct ca_actor *actor,
 void ca_issuance_free(struct ca_issuance *i);
 
 /* The line's second half. Each returns -1 with err; the issuance then is to be freed by who called. */
+/* Chooses who signs; last, so that every other refusal is told while the token is away. */
+int ca_issuance_signer(struct ca_issuance *i, struct error *err);
 int ca_issuance_tbs(struct ca_issuance *i, struct error *err);
 int ca_issuance_lint(struct ca_issuance *i, struct error *err);
 int ca_issuance_sign(struct ca_issuance *i, struct error *err); /* and verified: hsm/provider.h */

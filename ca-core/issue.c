@@ -1,5 +1,6 @@
 /* ca_issue(): the line, from a typed request to a durable certificate. */
 #include "ca-core/issuance.h"
+#include "ca-core/order_request.h"
 
 #include <stdio.h>
 
@@ -128,13 +129,6 @@ static int decide_only(struct ca_issuance *i, struct error *err)
 
 /* ---- the line ---- */
 
-/* Last, so that every other refusal is told while the token is away. */
-static int choose_signer(struct ca_issuance *i, struct error *err)
-{
-	i->signer = i->anywhere ? ca_issuer_signer(i->issuer, err) : ca_issuer_signer_in(i->issuer, i->token, err);
-	return i->signer ? 0 : -1;
-}
-
 static int run(struct ca_issuance *i, const struct message_issue *m, struct error *err)
 {
 	char common_name[65];
@@ -151,10 +145,16 @@ static int run(struct ca_issuance *i, const struct message_issue *m, struct erro
 		return -1;
 	if (m->dry_run)
 		return decide_only(i, err);
-	if (ca_restore_check(i->ca, err) || choose_signer(i, err) || ca_issuance_tbs(i, err) ||
+	if (ca_restore_check(i->ca, err) || ca_issuance_signer(i, err) || ca_issuance_tbs(i, err) ||
 	    ca_issuance_lint(i, err) || ca_issuance_sign(i, err))
 		return -1;
 	return ca_issuance_commit(i, err);
+}
+
+/* What waits for a token is tried again, and what no grant covers may become an order: counted once, by who tells it. */
+static bool is_told_here(const struct ca_issuance *i, enum err_code refusal)
+{
+	return refusal != ERR_TOKEN_UNAVAILABLE && (i->anywhere || !ca_order_may_follow(refusal));
 }
 
 /* Owns i. */
@@ -165,8 +165,7 @@ static int start(struct ca_issuance *i, const struct message_issue *request, ca_
 	i->arg = arg;
 	if (run(i, request, err) == 0)
 		return 0;
-	/* Who waits for a token is tried again, and counted once: by who tells it. */
-	if (err->code != ERR_TOKEN_UNAVAILABLE)
+	if (is_told_here(i, err->code))
 		atomic_fetch_add_explicit(&i->ca->counters.refused[err->code], 1, memory_order_relaxed);
 	ca_issuance_free(i);
 	return -1;

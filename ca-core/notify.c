@@ -53,8 +53,9 @@ int notify_mail(struct ca *ca, struct bytes addresses, const char *subject, stru
 	return 0;
 }
 
-int notify_webhook(struct ca *ca, const char *event, struct bytes json, struct bytes about, struct store_batch *batch,
-		   struct error *err)
+/* The configured webhook; nothing where there is none. */
+static int call_webhook(struct ca *ca, const char *event, struct bytes json, struct bytes about,
+			struct store_batch *batch, struct error *err)
 {
 	int64_t now_ms = ca_now_ms(ca);
 	const struct record_delivery d = { .kind = DELIVERY_WEBHOOK,
@@ -104,7 +105,7 @@ static void add_contacts(const struct record_order *o, struct buf *addresses)
 
 /* ---- orders ---- */
 
-static void order_text(struct ca *ca, const struct record_order *o, struct buf *text)
+static void order_text(const struct record_order *o, struct buf *text)
 {
 	buf_printf(text, "Order %.*s is %s now.\n\nProfile: %.*s\nRequester: %.*s\nNames:\n", (int)o->id.len,
 		   (const char *)o->id.data, record_order_status_name(o->status), (int)o->profile.len,
@@ -119,7 +120,6 @@ static void order_text(struct ca *ca, const struct record_order *o, struct buf *
 		buf_u8(text, '\n');
 	}
 	buf_printf(text, "\n    chancery order show %.*s\n", (int)o->id.len, (const char *)o->id.data);
-	(void)ca;
 }
 
 static void order_json(const struct record_order *o, const char *event, int64_t now_s, struct buf *out)
@@ -168,14 +168,14 @@ void ca_notify_order(struct ca *ca, const struct record_order *o, const char *ev
 		       record_order_status_name(o->status));
 	if (ca->config->notify.mail && ca->config->mail.server[0]) {
 		add_contacts(o, &addresses);
-		order_text(ca, o, &text);
+		order_text(o, &text);
 		if (notify_mail(ca, buf_bytes(&addresses), subject, buf_bytes(&text), o->id, batch, &err))
 			log_err(LOG_LEVEL_WARN, "nobody is told by mail", &err);
 	}
 	if (!ca->config->notify.webhook[0])
 		return;
 	order_json(o, event, ca_now_ms(ca) / 1000, &json);
-	if (notify_webhook(ca, event, buf_bytes(&json), o->id, batch, &err))
+	if (call_webhook(ca, event, buf_bytes(&json), o->id, batch, &err))
 		log_err(LOG_LEVEL_WARN, "nobody is told by webhook", &err);
 }
 
@@ -235,7 +235,7 @@ static int tell_certificate(struct expiring *x, struct error *err)
 	text_add_hex(&serial, r->serial);
 	certificate_json(x, buf_bytes(&serial), &json);
 	x->count++;
-	if (notify_webhook(ca, "certificate.expiring", buf_bytes(&json), buf_bytes(&serial), x->batch, err))
+	if (call_webhook(ca, "certificate.expiring", buf_bytes(&json), buf_bytes(&serial), x->batch, err))
 		return -1;
 	if (!ca->config->notify.mail)
 		return 0;

@@ -10,8 +10,5 @@
 /* A mail to each of the addresses (separated by commas), in the batch. about: an order's id, or a serial in hex. */
 int notify_mail(struct ca *ca, struct bytes addresses, const char *subject, struct bytes text, struct bytes about,
 		struct store_batch *batch, struct error *err);
-/* The configured webhook; nothing where there is none. event: "order.issued"; json: the body. */
-int notify_webhook(struct ca *ca, const char *event, struct bytes json, struct bytes about, struct store_batch *batch,
-		   struct error *err);
 
 #endif

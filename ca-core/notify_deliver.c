@@ -183,29 +183,13 @@ void notify_delivered(struct ca *ca, struct bytes id, const struct message_deliv
 
 /* ---- counted ---- */
 
-struct counting {
-	uint64_t count;
-};
-
-static int visit_count(void *arg, const struct store_row *row, struct error *err)
-{
-	struct counting *c = arg;
-	(void)row;
-	(void)err;
-	c->count++;
-	return 0;
-}
-
 int ca_deliveries_count(struct ca *ca, uint64_t *waiting, uint64_t *dead, struct error *err)
 {
 	auto_store_snapshot *snap = store_snapshot_new(ca->store, err);
-	const struct store_range all = { 0 };
-	struct counting c = { 0 };
 	uint64_t total = 0;
-	if (!snap || store_scan_index(snap, STORE_BY_DELIVERY, &all, visit_count, &c, err) < 0 ||
+	if (!snap || store_count_index(snap, STORE_BY_DELIVERY, BYTES_NONE, waiting, err) ||
 	    store_count(snap, STORE_DELIVERIES, &total, err))
 		return -1;
-	*waiting = c.count;
-	*dead = total - c.count;
+	*dead = total - *waiting;
 	return 0;
 }

@@ -14,7 +14,7 @@
 #define SUBJECT_TEXT_MAX ((size_t)16384) /* of the subject that was asked for */
 
 /* Five bits a character, in an alphabet whose order is that of its letters: ids sort by time. */
-int order_new_id(int64_t now_ms, char out[ORDER_ID_SIZE], struct error *err)
+static int new_id(int64_t now_ms, char out[ORDER_ID_SIZE], struct error *err)
 {
 	static const char alphabet[] = "234567abcdefghijklmnopqrstuvwxyz";
 	uint8_t octets[16];
@@ -62,7 +62,7 @@ int order_not_found(struct error *err)
 }
 
 /* Who may not even see it does not learn that it is there. */
-int order_may_act(const struct ca_actor *actor, const struct record_order *o, struct error *err)
+static int may_act(const struct ca_actor *actor, const struct record_order *o, struct error *err)
 {
 	bool own = bytes_are(o->requester, actor->identity);
 	if (own && (actor->roles & ROLE_REQUESTER) && actor->may_request)
@@ -197,7 +197,7 @@ static int check_days(struct order_work *w, struct error *err)
 		      : -1;
 }
 
-int order_fill(struct order_work *w, const struct message_order_create *m, struct error *err)
+static int fill(struct order_work *w, const struct message_order_create *m, struct error *err)
 {
 	struct record_order *o = w->order;
 	bool with_csr = !w->version || m->change_csr;
@@ -222,7 +222,7 @@ static int begin(struct order_work *w, struct error *err)
 {
 	struct record_order *o = w->order;
 	char id[ORDER_ID_SIZE];
-	if (order_new_id(w->now_ms, id, err))
+	if (new_id(w->now_ms, id, err))
 		return -1;
 	if (RAND_bytes(o->nonce, sizeof(o->nonce)) != 1)
 		return err_openssl(err, ERR_INTERNAL, "no random number for an order");
@@ -263,13 +263,30 @@ static void tell_asked(struct order_work *w, const char *event)
 	order_told(w, &entry);
 }
 
+/* From draft, or new. */
+static int submit(struct order_work *w, struct error *err)
+{
+	struct record_order *o = w->order;
+	if (o->status != ORDER_DRAFT)
+		return refuse_state(o, "it was submitted before", "draft", err);
+	if (!w->profile)
+		return err_set(err, ERR_PROFILE_UNKNOWN, "the order's profile is not there any more");
+	if (ca_policy_may_request(w->actor, w->profile, err) || order_pin_organization(w, err) || order_policy(w, err))
+		return -1;
+	set_end(w);
+	order_enter(w, ORDER_PENDING_VALIDATION, NULL, NULL);
+	for (size_t i = 0; i < o->name_count; i++)
+		o->names[i].next_check_ms = w->now_ms;
+	return order_use_known(w, err) || order_mail_codes(w, false, err) ? -1 : 0;
+}
+
 int order_begin(struct order_work *w, const struct message_order_create *m, struct error *err)
 {
-	if (begin(w, err) || order_fill(w, m, err))
+	if (begin(w, err) || fill(w, m, err))
 		return -1;
 	set_end(w);
 	tell_asked(w, "order.created");
-	return m->draft ? 0 : order_submit(w, err);
+	return m->draft ? 0 : submit(w, err);
 }
 
 static int step_create(struct order_work *w, void *arg, struct error *err)
@@ -288,18 +305,18 @@ int ca_order_create(struct ca *ca, const struct ca_actor *actor, const struct me
 static int step_change(struct order_work *w, void *arg, struct error *err)
 {
 	const struct message_order_create *m = arg;
-	if (order_may_act(w->actor, w->order, err))
+	if (may_act(w->actor, w->order, err))
 		return -1;
 	if (w->order->status != ORDER_DRAFT)
 		return refuse_state(w->order, "only a draft can be changed; copy it to ask for something else", "draft",
 				    err);
-	if (order_fill(w, m, err))
+	if (fill(w, m, err))
 		return -1;
 	if (!m->change_csr)
 		order_renew_methods(w);
 	set_end(w);
 	tell_asked(w, "order.changed");
-	return m->draft ? 0 : order_submit(w, err);
+	return m->draft ? 0 : submit(w, err);
 }
 
 int ca_order_change(struct ca *ca, const struct ca_actor *actor, const struct message_order_create *request,
@@ -309,22 +326,6 @@ int ca_order_change(struct ca *ca, const struct ca_actor *actor, const struct me
 }
 
 /* ---- acts ---- */
-
-int order_submit(struct order_work *w, struct error *err)
-{
-	struct record_order *o = w->order;
-	if (o->status != ORDER_DRAFT)
-		return refuse_state(o, "it was submitted before", "draft", err);
-	if (!w->profile)
-		return err_set(err, ERR_PROFILE_UNKNOWN, "the order's profile is not there any more");
-	if (ca_policy_may_request(w->actor, w->profile, err) || order_pin_organization(w, err) || order_policy(w, err))
-		return -1;
-	set_end(w);
-	order_enter(w, ORDER_PENDING_VALIDATION, NULL, NULL);
-	for (size_t i = 0; i < o->name_count; i++)
-		o->names[i].next_check_ms = w->now_ms;
-	return order_use_known(w, err) || order_mail_codes(w, false, err) ? -1 : 0;
-}
 
 static int step_cancel(struct order_work *w, struct error *err)
 {
@@ -340,11 +341,11 @@ static int step_cancel(struct order_work *w, struct error *err)
 static int step_act(struct order_work *w, void *arg, struct error *err)
 {
 	const struct message_order_act *m = arg;
-	if (order_may_act(w->actor, w->order, err))
+	if (may_act(w->actor, w->order, err))
 		return -1;
 	switch (m->action) {
 	case ORDER_ACT_SUBMIT:
-		return order_submit(w, err);
+		return submit(w, err);
 	case ORDER_ACT_CANCEL:
 		return step_cancel(w, err);
 	case ORDER_ACT_CHECK:
@@ -361,7 +362,7 @@ static int step_copy(struct order_work *w, void *arg, struct error *err)
 {
 	const struct message_order_act *m = arg;
 	struct record_order *o = w->order;
-	if (order_work_load(w, m->id, err) || order_may_act(w->actor, o, err))
+	if (order_work_load(w, m->id, err) || may_act(w->actor, o, err))
 		return -1;
 	if (!w->profile)
 		return err_set(err, ERR_PROFILE_UNKNOWN, "the order's profile is not there any more");

@@ -32,15 +32,6 @@
 #include "ca-core/message_order.h"
 #include "store/record_order.h"
 
-/* A decoded order with the bytes that it borrows from. */
-struct ca_order {
-	struct record_order record;
-	struct buf encoded;
-	uint64_t version;
-};
-struct ca_order *ca_order_load(struct ca *ca, struct bytes id, struct error *err); /* ERR_NOT_FOUND */
-void ca_order_free(struct ca_order *o);
-
 /* ---- what requesters and officers do; each appends the payload of MSG_ORDER to out ---- */
 
 /* ERR_* of every refusal that ca_issue makes of the request itself (profile, names, key, blocked key), and
@@ -51,8 +42,8 @@ int ca_order_change(struct ca *ca, const struct ca_actor *actor, const struct me
 		    struct buf *out, struct error *err); /* ERR_ORDER_STATE: no draft */
 int ca_order_act(struct ca *ca, const struct ca_actor *actor, const struct message_order_act *request, struct buf *out,
 		 struct error *err);
-/* Approve or deny. ERR_APPROVAL_NOT_ALLOWED: not an officer, the requester himself, the second time, of a record that he
- * vetted alone, a certificate that is not his enrolled one. ERR_APPROVAL_MISMATCH: another order, hash or CA, a bad
+/* Approve or deny. ERR_APPROVAL_NOT_ALLOWED: not an officer, the requester himself, the second time, a
+ * certificate that is not his enrolled one. ERR_APPROVAL_MISMATCH: another order, hash or CA, a bad
  * signature, a time that is off, a statement that was used before. ERR_ORDER_STATE: nothing to approve (any more). */
 int ca_order_decide(struct ca *ca, const struct ca_actor *actor, const struct message_decide *request, struct buf *out,
 		    struct error *err);

@@ -139,13 +139,6 @@ static int put_issued(void *arg, struct store_batch *batch, const struct ca_issu
 	return 0;
 }
 
-/* Who signs: the same issuer whose name stands in the bytes. */
-static int choose_signer(struct ca_issuance *i, struct error *err)
-{
-	i->signer = i->anywhere ? ca_issuer_signer(i->issuer, err) : ca_issuer_signer_in(i->issuer, i->token, err);
-	return i->signer ? 0 : -1;
-}
-
 static int fill_issuance(struct order_work *w, struct ca_issuance *i, struct error *err)
 {
 	const struct record_order *o = w->order;
@@ -170,7 +163,7 @@ static int fill_issuance(struct order_work *w, struct ca_issuance *i, struct err
 	i->approved = o->approval_count > 0;
 	i->extend = put_issued;
 	i->extend_arg = w;
-	return i->issuer ? choose_signer(i, err)
+	return i->issuer ? ca_issuance_signer(i, err)
 			 : err_set(err, ERR_CONFIG, "the issuer of the order is not configured any more");
 }
 

@@ -89,14 +89,8 @@ int order_make(struct ca *ca, const struct ca_actor *actor, order_step *step, vo
 
 /* ---- order.c ---- */
 
-/* A new id into out: 26 characters, in the order of time, unpredictable. */
-int order_new_id(int64_t now_ms, char out[ORDER_ID_SIZE], struct error *err);
 /* A new order from a request, submitted unless it is to be a draft. */
 int order_begin(struct order_work *w, const struct message_order_create *m, struct error *err);
-/* Fills the new or draft order from a request, checked whole. */
-int order_fill(struct order_work *w, const struct message_order_create *m, struct error *err);
-/* From draft, or new, to pending-validation. */
-int order_submit(struct order_work *w, struct error *err);
 /* Back to a draft's ways to show each name, where the profile has changed. */
 void order_renew_methods(struct order_work *w);
 /* The names as struct ca_names, freed by the caller. */
@@ -106,10 +100,9 @@ void order_spki_hash(const struct record_order *o, uint8_t hash[32]);
 /* The record's present version is what the order is about from now on. ERR_ORGANIZATION_NOT_VALID: it has gone. */
 int order_pin_organization(struct order_work *w, struct error *err);
 
-/* Who may what: 0, or the refusal. */
+/* ERR_NOT_FOUND, in the same words whether it is not there or not to be seen. */
 int order_not_found(struct error *err);
 bool order_may_see(const struct ca_actor *actor, const struct record_order *o);
-int order_may_act(const struct ca_actor *actor, const struct record_order *o, struct error *err);
 
 /* ---- order_state.c ---- */
 
@@ -178,8 +171,6 @@ bool order_lapse_names(struct order_work *w);
 int order_remember(struct order_work *w, const struct record_order_name *n, struct error *err);
 /* How long what is shown now counts under the profile, in seconds. */
 int64_t order_reuse_s(const struct ca_profile *profile, int64_t now_s);
-/* The owner of what is shown: the organization, else the requester. Appended. */
-void order_owner(const struct record_order *o, struct buf *out);
 
 /* ---- order_check.c ---- */
 

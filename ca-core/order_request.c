@@ -171,11 +171,10 @@ static int rehearse(struct ca *ca, const struct ca_actor *actor, struct instead 
 	return order_show(w, out, err) ? -1 : MSG_ORDER;
 }
 
-int ca_order_instead(struct ca *ca, const struct ca_token *prefer, const struct ca_actor *actor,
-		     const struct message_issue *m, struct buf *out, struct error *err)
+static int answer_instead(struct ca *ca, const struct ca_token *prefer, const struct ca_actor *actor,
+			  const struct message_issue *m, struct buf *out, struct error *err)
 {
 	char id[ORDER_ID_SIZE] = "";
-	enum err_code refusal = err->code;
 	auto_instead *i = calloc(1, sizeof(*i));
 	if (!i)
 		return err_set(err, ERR_INTERNAL, "no memory for an order");
@@ -183,7 +182,6 @@ int ca_order_instead(struct ca *ca, const struct ca_token *prefer, const struct 
 	fill_create(i);
 	if (check(ca, actor, i, err))
 		return -1;
-	atomic_fetch_sub_explicit(&ca->counters.refused[refusal], 1, memory_order_relaxed);
 	if (m->dry_run)
 		return rehearse(ca, actor, i, out, err);
 	if (order_make(ca, actor, step_instead, i, NULL, id, err))
@@ -196,4 +194,13 @@ int ca_order_instead(struct ca *ca, const struct ca_token *prefer, const struct 
 	struct error later = ERR_INIT;
 	(void)order_issue(ca, prefer, bytes_of(id), &later);
 	return answer_order(ca, actor, bytes_of(id), false, out, err);
+}
+
+int ca_order_instead(struct ca *ca, const struct ca_token *prefer, const struct ca_actor *actor,
+		     const struct message_issue *m, struct buf *out, struct error *err)
+{
+	int type = answer_instead(ca, prefer, actor, m, out, err);
+	if (type < 0 && err->code != ERR_TOKEN_UNAVAILABLE)
+		atomic_fetch_add_explicit(&ca->counters.refused[err->code], 1, memory_order_relaxed);
+	return type;
 }

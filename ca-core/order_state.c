@@ -54,11 +54,29 @@ static int is_agreed(const struct ca_case *c, struct error *err)
 	}
 }
 
-int order_policy(struct order_work *w, struct error *err)
+static int encode_subject(const struct ca_case *c, struct buf *out, struct error *err)
+{
+	auto_free struct ca_policy_texts *texts = malloc(sizeof(*texts));
+	struct ca_subject subject = { 0 };
+	if (!texts)
+		return err_set(err, ERR_INTERNAL, "no memory for a subject");
+	int failed = c->profile->validation == CA_VALIDATION_EXTENDED ? ca_policy_ev_subject(c, texts, &subject, err)
+		     : c->profile->validation == CA_VALIDATION_ORGANIZATION
+			     ? ca_policy_ov_subject(c, texts, &subject, err)
+			     : ca_policy_dv_subject(c, texts, &subject, err);
+	return failed ? -1 : ca_subject_encode(&subject, out, err);
+}
+
+static int policy_holds(const struct ca_case *c, struct error *err)
 {
 	auto_buf subject = BUF_INIT;
+	return request_holds(c, err) || encode_subject(c, &subject, err) ? -1 : 0;
+}
+
+int order_policy(struct order_work *w, struct error *err)
+{
 	auto_held h = { .names = CA_NAMES_INIT };
-	return hold(w, &h, err) || request_holds(&h.c, err) || order_subject(w, &subject, err) ? -1 : 0;
+	return hold(w, &h, err) || policy_holds(&h.c, err) ? -1 : 0;
 }
 
 int order_may_agree(struct order_work *w, const char *officer, struct error *err)
@@ -77,18 +95,8 @@ int order_holds(struct order_work *w, struct error *err)
 
 int order_subject(struct order_work *w, struct buf *out, struct error *err)
 {
-	auto_free struct ca_policy_texts *texts = malloc(sizeof(*texts));
-	struct ca_subject subject = { 0 };
 	auto_held h = { .names = CA_NAMES_INIT };
-	if (hold(w, &h, err))
-		return -1;
-	if (!texts)
-		return err_set(err, ERR_INTERNAL, "no memory for a subject");
-	int failed = w->profile->validation == CA_VALIDATION_EXTENDED ? ca_policy_ev_subject(&h.c, texts, &subject, err)
-		     : w->profile->validation == CA_VALIDATION_ORGANIZATION
-			     ? ca_policy_ov_subject(&h.c, texts, &subject, err)
-			     : ca_policy_dv_subject(&h.c, texts, &subject, err);
-	return failed ? -1 : ca_subject_encode(&subject, out, err);
+	return hold(w, &h, err) || encode_subject(&h.c, out, err) ? -1 : 0;
 }
 
 /* ---- forward ---- */
@@ -114,7 +122,7 @@ static void note(struct order_work *w, const struct error *why)
 {
 	const char *code = err_class(why->code)->slug;
 	struct bytes text = BYTES(why->message, strnlen(why->message, RECORD_ERROR_MAX));
-	if (bytes_are(w->order->failure_code, code))
+	if (bytes_are(w->order->failure_code, code) && bytes_equal(w->order->failure, text))
 		return;
 	w->order->failure_code = order_keep_text(&w->memory, code);
 	w->order->failure = order_keep(&w->memory, text);
@@ -129,13 +137,6 @@ int order_fail(struct order_work *w, const struct error *why, struct error *err)
 {
 	order_enter(w, ORDER_FAILED, err_class(why->code)->slug, why->message);
 	return order_drop_tbs(w, err);
-}
-
-static bool all_shown(struct order_work *w)
-{
-	struct error open = ERR_INIT;
-	auto_held h = { .names = CA_NAMES_INIT };
-	return hold(w, &h, &open) == 0 && ca_policy_dv_shown(&h.c, &open) == 0;
 }
 
 static bool is_decided(const struct order_work *w)
@@ -188,15 +189,15 @@ static void look_up_again(struct order_work *w)
 
 static int advance_validation(struct order_work *w, struct error *err)
 {
-	struct error why = ERR_INIT;
+	struct error why = ERR_INIT, open = ERR_INIT;
+	auto_held h = { .names = CA_NAMES_INIT };
 	if (w->profile)
 		(void)order_lapse_names(w);
 	if (w->profile && order_use_known(w, err))
 		return -1;
 	look_up_again(w);
-	if (order_policy(w, &why) == 0 && all_shown(w) && go_on(w, &why) == 0)
-		return 0;
-	if (why.code == ERR_NONE)
+	if (hold(w, &h, &why) == 0 && policy_holds(&h.c, &why) == 0 &&
+	    (ca_policy_dv_shown(&h.c, &open) != 0 || go_on(w, &why) == 0))
 		return 0;
 	/* A passing trouble: as it is, and looked at again. Waits for people: an organization, a configuration. */
 	if (order_will_pass(why.code)) {
@@ -208,6 +209,7 @@ static int advance_validation(struct order_work *w, struct error *err)
 	    why.code == ERR_PROFILE_UNKNOWN) {
 		note(w, &why);
 		w->retry_ms = w->now_ms + ORDER_HOUR_S * 1000;
+		w->changed = true;
 		return 0;
 	}
 	return order_fail(w, &why, err);

@@ -89,7 +89,8 @@ bool order_name_is_settled(const struct ca *ca, const struct ca_profile *profile
 
 /* ---- what is known already ---- */
 
-void order_owner(const struct record_order *o, struct buf *out)
+/* The organization, else the requester. */
+static void owner_of(const struct record_order *o, struct buf *out)
 {
 	if (o->organization.len)
 		buf_add_text(out, "org:");
@@ -182,7 +183,7 @@ static int use_earlier(struct order_work *w, struct record_order_name *n, struct
 	struct record_authorization a = { .shown_s = 0 };
 	struct bytes value;
 	uint64_t version = 0;
-	order_owner(w->order, &owner);
+	owner_of(w->order, &owner);
 	record_key_authorization(&key, buf_bytes(&owner), at);
 	int found = store_get(w->snap, STORE_AUTHORIZATIONS, buf_bytes(&key), &value, &version, err);
 	if (found < 0 || (found && record_authorization_decode(value, &a, err)))
@@ -261,7 +262,7 @@ int order_use_known(struct order_work *w, struct error *err)
 int order_remember(struct order_work *w, const struct record_order_name *n, struct error *err)
 {
 	auto_buf key = BUF_INIT, value = BUF_INIT, base = BUF_INIT, owner = BUF_INIT;
-	order_owner(w->order, &owner);
+	owner_of(w->order, &owner);
 	const struct record_authorization a = { .owner = buf_bytes(&owner),
 						.name = base_of(n->name, &base),
 						.method = (enum record_method)n->methods,

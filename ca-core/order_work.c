@@ -99,10 +99,8 @@ int order_work_load(struct order_work *w, struct bytes id, struct error *err)
 							: 0;
 	if (found < 0 || (found && record_order_decode(value, w->order, err)))
 		return -1;
-	if (!found) {
-		(void)err_set(err, ERR_NOT_FOUND, "there is no such order that you may see");
-		return err_about(err, "id", NULL, NULL);
-	}
+	if (!found)
+		return order_not_found(err);
 	w->before = w->order->status;
 	w->profile = profile_of(w->ca, w->order->profile);
 	return 0;
@@ -287,6 +285,7 @@ static int change(struct ca *ca, struct change *c, struct error *err)
 	c->again = true;
 	for (int i = 0; i < ATTEMPTS && c->again; i++) {
 		c->again = false;
+		*err = ERR_INIT;
 		result = attempt(ca, c, err);
 	}
 	return result;
@@ -304,39 +303,4 @@ int order_make(struct ca *ca, const struct ca_actor *actor, order_step *step, vo
 {
 	struct change c = { .actor = actor, .step = step, .arg = arg, .out = out, .made = id };
 	return change(ca, &c, err);
-}
-
-/* ---- for others ---- */
-
-struct ca_order *ca_order_load(struct ca *ca, struct bytes id, struct error *err)
-{
-	auto_store_snapshot *snap = store_snapshot_new(ca->store, err);
-	struct bytes value;
-	struct ca_order *o = calloc(1, sizeof(*o));
-	if (!snap || !o) {
-		free(o);
-		if (snap)
-			(void)err_set(err, ERR_INTERNAL, "no memory for an order");
-		return NULL;
-	}
-	int found =
-		id.len && id.len <= RECORD_NAME_MAX ? store_get(snap, STORE_ORDERS, id, &value, &o->version, err) : 0;
-	if (found == 0)
-		(void)err_set(err, ERR_NOT_FOUND, "there is no such order");
-	if (found == 1)
-		buf_add_bytes(&o->encoded, value);
-	if (found == 1 && !o->encoded.failed && record_order_decode(buf_bytes(&o->encoded), &o->record, err) == 0)
-		return o;
-	if (o->encoded.failed)
-		(void)err_set(err, ERR_INTERNAL, "no memory for an order");
-	ca_order_free(o);
-	return NULL;
-}
-
-void ca_order_free(struct ca_order *o)
-{
-	if (!o)
-		return;
-	buf_free(&o->encoded);
-	free(o);
 }

@@ -126,6 +126,28 @@ static char *claim_of(struct ca_orders *o, struct bytes order)
 
 /* ---- asked, answered ---- */
 
+/* Takes out what was asked under this id, by a question of this type: true, with both appended; *again (or NULL) is what
+ * ca_orders_again left. */
+static bool answered(struct ca *ca, uint64_t id, uint16_t type, struct buf *thing, struct buf *part, bool *again)
+{
+	struct ca_orders *o = ca->orders;
+	bool found = false;
+	(void)pthread_mutex_lock(&o->lock);
+	for (size_t i = 0; id && !found && i < ORDERS_UNDER_WAY_MAX; i++) {
+		struct question *q = &o->questions[i];
+		found = q->id == id && q->type == type;
+		if (!found)
+			continue;
+		buf_add(thing, q->thing, q->thing_len);
+		buf_add_bytes(part, buf_bytes(&q->part));
+		if (again)
+			*again = q->again;
+		forget(o, q);
+	}
+	(void)pthread_mutex_unlock(&o->lock);
+	return found && !thing->failed && !part->failed;
+}
+
 int ca_orders_send(struct ca *ca, uint16_t type, struct bytes thing, struct bytes part, const struct buf *payload,
 		   struct error *err)
 {
@@ -149,28 +171,8 @@ int ca_orders_send(struct ca *ca, uint16_t type, struct bytes thing, struct byte
 	}
 	atomic_store(&o->away_until_ms, clock_monotonic_ms() + AWAY_MS);
 	auto_buf lost = BUF_INIT;
-	(void)ca_orders_answered(ca, id, type, &lost, &lost, NULL);
+	(void)answered(ca, id, type, &lost, &lost, NULL);
 	return -1;
-}
-
-bool ca_orders_answered(struct ca *ca, uint64_t id, uint16_t type, struct buf *thing, struct buf *part, bool *again)
-{
-	struct ca_orders *o = ca->orders;
-	bool found = false;
-	(void)pthread_mutex_lock(&o->lock);
-	for (size_t i = 0; id && !found && i < ORDERS_UNDER_WAY_MAX; i++) {
-		struct question *q = &o->questions[i];
-		found = q->id == id && q->type == type;
-		if (!found)
-			continue;
-		buf_add(thing, q->thing, q->thing_len);
-		buf_add_bytes(part, buf_bytes(&q->part));
-		if (again)
-			*again = q->again;
-		forget(o, q);
-	}
-	(void)pthread_mutex_unlock(&o->lock);
-	return found && !thing->failed && !part->failed;
 }
 
 void ca_orders_again(struct ca *ca, struct bytes thing)
@@ -268,13 +270,18 @@ void ca_orders_release(struct ca *ca, struct bytes order)
 
 /* ---- what comes back ---- */
 
+static void count(struct ca *ca, enum orders_result result)
+{
+	atomic_fetch_add(&ca->orders->counted[result], 1);
+}
+
 void ca_order_validated(struct ca *ca, uint64_t id, const struct message_validated *seen)
 {
 	auto_buf order = BUF_INIT, name = BUF_INIT;
 	bool again = false;
-	if (!ca_orders_answered(ca, id, MSG_VALIDATE, &order, &name, &again))
+	if (!answered(ca, id, MSG_VALIDATE, &order, &name, &again))
 		return;
-	ca_orders_count(ca, seen->shown ? ORDERS_CHECK_GOOD : ORDERS_CHECK_BAD);
+	count(ca, seen->shown ? ORDERS_CHECK_GOOD : ORDERS_CHECK_BAD);
 	order_seen(ca, buf_bytes(&order), buf_bytes(&name), again, seen);
 	ca_orders_wake(ca); /* there is room for another check */
 }
@@ -282,16 +289,11 @@ void ca_order_validated(struct ca *ca, uint64_t id, const struct message_validat
 void ca_delivered(struct ca *ca, uint64_t id, const struct message_delivered *result)
 {
 	auto_buf key = BUF_INIT, none = BUF_INIT;
-	if (!ca_orders_answered(ca, id, MSG_DELIVER, &key, &none, NULL))
+	if (!answered(ca, id, MSG_DELIVER, &key, &none, NULL))
 		return;
-	ca_orders_count(ca, result->good ? ORDERS_DELIVERED : ORDERS_UNDELIVERED);
+	count(ca, result->good ? ORDERS_DELIVERED : ORDERS_UNDELIVERED);
 	notify_delivered(ca, buf_bytes(&key), result);
 	ca_orders_wake(ca);
-}
-
-void ca_orders_count(struct ca *ca, enum orders_result result)
-{
-	atomic_fetch_add(&ca->orders->counted[result], 1);
 }
 
 uint64_t ca_orders_counted(struct ca *ca, enum orders_result result)

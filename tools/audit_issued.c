@@ -101,8 +101,8 @@ static int check_listed(const struct audit_entry *e, const struct audit_order *o
 	return 0;
 }
 
-/* How many signed for these bytes. They are distinct, and none is the requester: that was looked at when they approved. So
- * of two, as extended validation wants them, at most one has vetted the organization. */
+/* How many signed for these bytes. They are distinct, and none is the requester: that was looked at when they approved. A
+ * version of a record is vetted by one (audit_decisions.c): of two, as extended validation wants them, one at most. */
 static unsigned count(const struct audit_order *o, const uint8_t tbs[AUDIT_HASH_LEN])
 {
 	unsigned all = 0;

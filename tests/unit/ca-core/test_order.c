@@ -290,7 +290,11 @@ static void who_may_not_see_an_order_does_not_learn_of_it(void)
 	CHECK_FAILS(ca_order_act(o.f.ca, &token, &cancel, &out, &err) == -1, &err, ERR_ROLE_REQUIRED);
 	token.may_read = false;
 	CHECK_FAILS(ca_order_get(o.f.ca, &token, bytes_of(id), &out, &err) == -1, &err, ERR_NOT_FOUND);
+	const struct error hidden = err;
+	err = ERR_INIT;
 	CHECK_FAILS(ca_order_get(o.f.ca, &token, bytes_of("nothing"), &out, &err) == -1, &err, ERR_NOT_FOUND);
+	CHECK_TEXT(err.message, hidden.message); /* not a word tells one from the other */
+	CHECK_TEXT(err.member, hidden.member);
 	const struct ca_actor aud = order_actor("aud");
 	CHECK_FAILS(ca_order_create(o.f.ca, &aud, order_request(&o, "dv", "www.zone.test", NULL), &out, &err) == -1,
 		    &err, ERR_ROLE_REQUIRED);

@@ -17,15 +17,40 @@ static struct message_issue request(struct order_fixture *o, const char *profile
 	return m;
 }
 
+struct waiter {
+	pthread_mutex_t lock;
+	pthread_cond_t answered_cond;
+	bool answered, issued;
+	struct error *err;
+};
+
+static void answered(void *arg, const struct message_issued *issued, const struct error *err)
+{
+	struct waiter *w = arg;
+	(void)pthread_mutex_lock(&w->lock);
+	w->answered = true;
+	w->issued = issued != NULL;
+	if (err)
+		*w->err = *err;
+	(void)pthread_cond_signal(&w->answered_cond);
+	(void)pthread_mutex_unlock(&w->lock);
+}
+
 /* As the signer does it: first a certificate, then an order. The answer's type, or -1 with err. */
 static int ask(struct order_fixture *o, const struct message_issue *m, struct buf *out, struct error *err)
 {
 	const struct ca_actor alice = order_actor("alice");
-	auto_buf certificate = BUF_INIT;
+	const struct ca_token *token = ca_token_find(o->f.ca, bytes_of("issuing"));
+	struct waiter w = { .lock = PTHREAD_MUTEX_INITIALIZER, .answered_cond = PTHREAD_COND_INITIALIZER, .err = err };
 	*err = ERR_INIT;
 	buf_clear(out);
-	if (ca_issue_wait(o->f.ca, &alice, m, &certificate, NULL, err) == 0)
-		return certificate.len ? MSG_ISSUED : MSG_DONE;
+	if (ca_issue_at(o->f.ca, token, &alice, m, answered, &w, err) == 0) {
+		(void)pthread_mutex_lock(&w.lock);
+		while (!w.answered)
+			(void)pthread_cond_wait(&w.answered_cond, &w.lock);
+		(void)pthread_mutex_unlock(&w.lock);
+		return err->code ? -1 : w.issued ? MSG_ISSUED : MSG_DONE;
+	}
 	return ca_order_may_follow(err->code) ? ca_order_instead(o->f.ca, NULL, &alice, m, out, err) : -1;
 }
 
@@ -79,6 +104,8 @@ static void what_no_order_could_show_stays_refused(void)
 	CHECK_INT(ask(&o, &m, &out, &err), -1);
 	CHECK_INT(err.code, ERR_ORGANIZATION_NOT_VALID);
 	CHECK_INT(fixture_audit_count(&o.f, "order.created"), 0);
+	CHECK_INT(atomic_load(&o.f.ca->counters.refused[ERR_NAME_NOT_ALLOWED]), 2);
+	CHECK_INT(atomic_load(&o.f.ca->counters.refused[ERR_ORGANIZATION_NOT_VALID]), 1);
 }
 
 static void where_nothing_is_left_to_wait_for_it_is_issued_at_once(void)

@@ -174,6 +174,20 @@ static void refuses_members_that_are_no_facts(void)
 	check_organization(&o, "unvetted", 1);
 }
 
+static void what_is_hidden_reads_as_what_is_not_there(void)
+{
+	auto_order o;
+	struct error hidden = ERR_INIT, missing = ERR_INIT;
+	auto_buf out = BUF_INIT;
+	order_open(&o);
+	order_organization(&o, NULL);
+	const struct ca_actor bob = order_actor("bob");
+	CHECK_FAILS(ca_organization_get(o.f.ca, &bob, bytes_of("acme"), &out, &hidden) == -1, &hidden, ERR_NOT_FOUND);
+	CHECK_FAILS(ca_organization_get(o.f.ca, &bob, bytes_of("none"), &out, &missing) == -1, &missing, ERR_NOT_FOUND);
+	CHECK_TEXT(hidden.message, missing.message);
+	CHECK_TEXT(hidden.member, missing.member);
+}
+
 static void who_may_enter_vet_and_see(void)
 {
 	auto_order o;
@@ -246,6 +260,33 @@ static void a_statement_vets_once_and_only_the_version_that_it_is_about(void)
 	CHECK_INT(order_vet(&o, &o.olga, "vet"), ERR_NONE);
 	CHECK_INT(order_vet(&o, &o.olga, "vet"), ERR_APPROVAL_MISMATCH); /* the very same text once more */
 	check_organization(&o, "vetted", 2);
+}
+
+/* Of two who vet and approve alike nobody would have looked at it with fresh eyes. */
+static void a_version_is_vetted_by_one_officer(void)
+{
+	auto_order o;
+	order_open(&o);
+	order_organization(&o, &o.olga);
+	CHECK_INT(order_vet(&o, &o.oskar, "vet"), ERR_ORDER_STATE);
+	check_organization(&o, "vetted", 1);
+	CHECK_INT(fixture_audit_count(&o.f, "organization.vetted"), 1);
+	order_change_organization(&o, NULL);
+	CHECK_INT(order_vet(&o, &o.oskar, "vet"), ERR_NONE);
+	check_organization(&o, "vetted", 2);
+}
+
+static void of_the_first_day(struct message_organization *m)
+{
+	m->documents[0].date_s = 0;
+}
+
+static void a_document_of_1970_is_old(void)
+{
+	auto_order o;
+	order_open(&o);
+	order_change_organization(&o, of_the_first_day);
+	CHECK_INT(order_vet(&o, &o.olga, "vet"), ERR_ORGANIZATION_NOT_VALID);
 }
 
 /* ---- what a change does to orders ---- */
@@ -387,7 +428,10 @@ SUITE(organization)
 	TEST(each_change_is_a_version_that_has_to_be_vetted_anew);
 	TEST(refuses_a_change_of_what_is_not_there_any_more);
 	TEST(refuses_members_that_are_no_facts);
+	TEST(what_is_hidden_reads_as_what_is_not_there);
 	TEST(who_may_enter_vet_and_see);
+	TEST(a_version_is_vetted_by_one_officer);
+	TEST(a_document_of_1970_is_old);
 	TEST(a_vetting_counts_398_days_and_no_longer_than_its_oldest_document);
 	TEST(a_statement_vets_once_and_only_the_version_that_it_is_about);
 	TEST(a_changed_record_voids_approvals_and_says_so);

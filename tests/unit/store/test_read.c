@@ -143,6 +143,34 @@ static void an_index_scan_goes_on_where_the_page_before_ended(void)
 	store_close(s);
 }
 
+static uint64_t entries(struct store *s, enum store_index index, struct bytes prefix)
+{
+	struct error err = ERR_INIT;
+	uint64_t count = 99;
+	auto_store_snapshot *snap = store_snapshot_new(s, &err);
+	CHECK_OK(store_count_index(snap, index, prefix, &count, &err) == 0, &err);
+	return count;
+}
+
+static void entries_are_counted_by_prefix(void)
+{
+	struct error err = ERR_INIT;
+	struct store *s = fixture_open("s");
+	static const char *const names[] = { "dns:a.test", "dns:b.test", "dns:b.test", "dns:b.test", "dns:c.other" };
+	CHECK_INT(entries(s, STORE_BY_NAME, BYTES_NONE), 0);
+	for (uint8_t i = 0; i < 5; i++) {
+		uint8_t serial[2] = { 1, (uint8_t)('1' + i) };
+		CHECK_OK(store_submit_wait(s, fixture_put(s, fixture_certificate("ca", BYTES(serial, 2), names[i])),
+					   NULL, &err) == 0,
+			 &err);
+	}
+	CHECK_INT(entries(s, STORE_BY_NAME, BYTES_NONE), 5);
+	CHECK_INT(entries(s, STORE_BY_NAME, bytes_of("dns:test.")), 4);
+	CHECK_INT(entries(s, STORE_BY_NAME, bytes_of("dns:test.b")), 3);
+	CHECK_INT(entries(s, STORE_BY_NAME, bytes_of("dns:z")), 0);
+	store_close(s);
+}
+
 static int fail_visit(void *arg, const struct store_row *row, struct error *err)
 {
 	(void)arg;
@@ -213,6 +241,7 @@ SUITE(read)
 	TEST(a_snapshot_does_not_see_what_came_later);
 	TEST(a_scan_keeps_to_its_range_in_both_directions);
 	TEST(a_prefix_of_the_highest_octets_has_an_end);
+	TEST(entries_are_counted_by_prefix);
 	TEST(an_index_scan_goes_on_where_the_page_before_ended);
 	TEST(a_visitor_can_end_a_scan_with_its_own_error);
 	TEST(a_chain_is_read_from_any_entry_to_any);

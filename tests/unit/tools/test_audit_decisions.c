@@ -220,6 +220,14 @@ static void organization_not_vetted(struct story *s)
 {
 	drop(s, STORY_VETTED);
 }
+static void vetted_by_a_second_officer(struct story *s)
+{
+	json_t *again = json_deep_copy(story_entry(s, STORY_VETTED));
+	set(again, "actor", "otto");
+	(void)json_array_insert_new(s->entries, STORY_OV, again);
+	story_sign(s, json_object_get(again, "detail"), s->otto, DECISION_VET, "example", bytes_of(s->record),
+		   "a second look", true);
+}
 static void record_changed_after_vetting(struct story *s)
 {
 	auto_json *changed = json_deep_copy(story_entry(s, STORY_ORGANIZATION));
@@ -302,6 +310,7 @@ static void every_rewriting_of_a_decision_is_found(void)
 		{ approved_without_an_order, "approved for no order" },
 		{ approved_after_it_was_issued, "was issued before" },
 		{ organization_not_vetted, "was not vetted when it was issued" },
+		{ vetted_by_a_second_officer, "was vetted before" },
 		{ record_changed_after_vetting, "was not vetted when it was issued" },
 		{ vetted_another_record, "not the present one" },
 		{ suspended_before, "was suspended when it was issued" },
