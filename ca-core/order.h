@@ -75,6 +75,8 @@ void ca_webhook_secret_set(struct ca *ca, struct secret *secret);
  * ms); at once again where more is due. */
 int64_t ca_orders_due(struct ca *ca, size_t most);
 void ca_order_validated(struct ca *ca, uint64_t id, const struct message_validated *seen);
+/* The validator can be asked from now on: what waited for it is not put off any more. */
+void ca_orders_validator_came(struct ca *ca);
 /* The validator went: what was under way is due again. */
 void ca_orders_validator_lost(struct ca *ca);
 

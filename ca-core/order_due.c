@@ -132,7 +132,9 @@ static int64_t do_all(struct found *f, int64_t now_ms)
 		return now_ms + (stuck ? FULL_MS : STUCK_MS);
 	if (f->count == f->most)
 		return now_ms;
-	return now_ms + (f->closed && rest_ms > CLOSED_MS ? CLOSED_MS : rest_ms);
+	/* The validator may have been found away by this very round: what it was to be asked is still due. */
+	bool closed = f->closed || !ca_orders_open(f->ca);
+	return now_ms + (closed && rest_ms > CLOSED_MS ? CLOSED_MS : rest_ms);
 }
 
 int64_t ca_orders_due(struct ca *ca, size_t most)

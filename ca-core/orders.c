@@ -237,6 +237,12 @@ void ca_orders_forget_lost(struct ca *ca)
 	forget_before(ca, clock_monotonic_ms() - ORDERS_PATIENCE_MS);
 }
 
+void ca_orders_validator_came(struct ca *ca)
+{
+	atomic_store(&ca->orders->away_until_ms, 0);
+	ca_orders_wake(ca);
+}
+
 void ca_orders_validator_lost(struct ca *ca)
 {
 	forget_before(ca, INT64_MAX);

@@ -213,6 +213,7 @@ void signer_orders_free(struct signer *s); /* after the last who may tell */
 struct validator_events {
 	void (*validated)(void *arg, uint64_t id, const struct message_validated *seen);
 	void (*delivered)(void *arg, uint64_t id, const struct message_delivered *result);
+	void (*came)(void *arg); /* a channel is there: what could not be asked can be */
 	void (*lost)(void *arg); /* it went: nothing that was asked is answered any more */
 	void *arg;
 };

@@ -217,8 +217,9 @@ static void *run(void *arg)
 	do {
 		if (clock_monotonic_ms() >= expiring_ms)
 			expiring_ms = ca_notify_expiring(s->ca);
-		until_ms = sooner(ca_orders_due(s->ca, AT_ONCE), ca_deliveries_due(s->ca, AT_ONCE));
-	} while (!rest(&s->orders, sooner(until_ms, expiring_ms)));
+		until_ms = sooner(ca_orders_due(s->ca, AT_ONCE), expiring_ms);
+		until_ms = sooner(ca_deliveries_due(s->ca, AT_ONCE), until_ms);
+	} while (!rest(&s->orders, until_ms));
 	return NULL;
 }
 
@@ -230,6 +231,11 @@ static void validated(void *arg, uint64_t id, const struct message_validated *se
 static void delivered(void *arg, uint64_t id, const struct message_delivered *result)
 {
 	ca_delivered(((struct signer *)arg)->ca, id, result);
+}
+
+static void came(void *arg)
+{
+	ca_orders_validator_came(((struct signer *)arg)->ca);
 }
 
 static void lost(void *arg)
@@ -255,7 +261,7 @@ static int fetch_webhook_secret(struct signer *s, struct error *err)
 
 int signer_orders_start(struct signer *s, struct error *err)
 {
-	const struct validator_events events = { validated, delivered, lost, s };
+	const struct validator_events events = { validated, delivered, came, lost, s };
 	(void)pthread_mutex_init(&s->orders.lock, NULL);
 	wait_cond_init(&s->orders.changed);
 	s->orders.made = true;

@@ -72,6 +72,8 @@ static struct channel *await_channel(struct validator_link *link)
 		channel_shutdown(channel);
 	link->channel = channel;
 	(void)pthread_mutex_unlock(&link->lock);
+	if (link->events.came)
+		link->events.came(link->events.arg);
 	return channel;
 }
 

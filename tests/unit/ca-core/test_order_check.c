@@ -125,6 +125,22 @@ static void without_a_validator_orders_wait_and_say_so(void)
 	check_status(&o, "issued");
 }
 
+/* Found away by the very round that had something to ask: it is asked soon, or at once where it comes. */
+static void what_could_not_be_asked_is_asked_when_the_validator_comes(void)
+{
+	auto_order o;
+	order_open(&o);
+	o.validator_away = true;
+	order_create(&o, order_request(&o, "dv", "www.zone.test", NULL));
+	CHECK(ca_orders_due(o.f.ca, 64) <= clock_monotonic_ms() + 5000);
+	o.validator_away = false;
+	(void)ca_orders_due(o.f.ca, 64);
+	CHECK_INT(o.question_count, 0); /* not tried again at each look */
+	ca_orders_validator_came(o.f.ca);
+	(void)ca_orders_due(o.f.ca, 64);
+	CHECK_INT(o.question_count, 1);
+}
+
 /* ---- what it saw ---- */
 
 static void each_failure_is_shown_with_its_cause(void)
@@ -295,6 +311,7 @@ SUITE(order_check)
 	TEST(asked_for_while_a_check_is_under_way_another_follows_soon);
 	TEST(what_is_under_way_is_not_asked_twice);
 	TEST(without_a_validator_orders_wait_and_say_so);
+	TEST(what_could_not_be_asked_is_asked_when_the_validator_comes);
 	TEST(each_failure_is_shown_with_its_cause);
 	TEST(of_several_attempts_the_one_that_tells_most_is_named);
 	TEST(evidence_is_kept_with_what_was_shown);

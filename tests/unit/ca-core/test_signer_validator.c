@@ -16,7 +16,7 @@
 struct told {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	unsigned validated, delivered, lost;
+	unsigned validated, delivered, came, lost;
 	uint64_t id;
 	uint8_t shown;
 	char text[64];
@@ -52,6 +52,12 @@ static void on_delivered(void *arg, uint64_t id, const struct message_delivered 
 	tell(told, &told->delivered, id, result->good, result->text);
 }
 
+static void on_came(void *arg)
+{
+	struct told *told = arg;
+	tell(told, &told->came, 0, 0, BYTES_NONE);
+}
+
 static void on_lost(void *arg)
 {
 	struct told *told = arg;
@@ -83,7 +89,7 @@ static void open_rig(struct rig *rig, bool with_validator)
 		REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
 		rig->validator = channel_new(ends[1], &err);
 	}
-	const struct validator_events events = { on_validated, on_delivered, on_lost, &rig->told };
+	const struct validator_events events = { on_validated, on_delivered, on_came, on_lost, &rig->told };
 	rig->link = signer_validator_new(ends[0], control[1], &events, &err);
 	CHECK_OK(rig->link != NULL, &err);
 }
@@ -171,8 +177,10 @@ static void without_a_validator_nothing_is_sent_and_a_later_one_is_taken(void)
 	write_validated(&validated);
 	open_rig(&rig, false);
 	CHECK_FAILS(signer_validator_send(rig.link, MSG_VALIDATE, 1, BYTES("x", 1), &err) == -1, &err, ERR_UNREACHABLE);
+	CHECK_INT(rig.told.came, 0);
 	hand_over(&rig);
-	send_soon(&rig, MSG_VALIDATE, 2);
+	CHECK(await(&rig.told, &rig.told.came, 1));
+	CHECK_OK(signer_validator_send(rig.link, MSG_VALIDATE, 2, BYTES("x", 1), &err) == 0, &err);
 	answer(&rig, MSG_VALIDATE, MSG_VALIDATED, &validated);
 	CHECK(await(&rig.told, &rig.told.validated, 1));
 	close_rig(&rig);
