@@ -24,6 +24,7 @@ struct ca_name {
 	uint8_t address_len;             /* 4 or 16 */
 	bool wildcard;                   /* DNS "*.x" */
 	bool underscore;                 /* DNS with "_" in a label */
+	uint32_t mark;                   /* of type and text, once it is in a list: equal names have equal ones */
 };
 
 struct ca_names {

@@ -6,21 +6,19 @@ shopt -s nullglob
 
 BUILD=${BUILD:-build}
 MAKE=${MAKE:-make}
+JOBS=${JOBS:-$(nproc)}
 passed=0
 failed=0
-out=$(mktemp)
-failures=$(mktemp)
-trap 'rm -f "$out" "$failures"' EXIT
+work=$(mktemp -d)
+failures=$work/failures
+: >"$failures"
+trap 'rm -rf "$work"' EXIT
 
-# What failed is told again at the very end, where it is found without a search.
-failed_in() {
-	grep '^FAIL ' "$out" | cut -c 1-500 | sed "s|^|$1: |" >>"$failures"
-}
-
-# Counts the lines "ok ..." and "FAIL ..." of what a program printed; one that failed
-# without saying which test is one failure more.
+# Counts the lines "ok ..." and "FAIL ..." of what a stage printed; one that failed without
+# saying which test is one failure more. What failed is told again at the very end, where it
+# is found without a search.
 count() {
-	local name=$1 status=$2 ok bad
+	local name=$1 out=$2 status=$3 ok bad
 	ok=$(grep -c '^ok ' "$out")
 	bad=$(grep -c '^FAIL ' "$out")
 	if [ "$status" != 0 ] && [ "$bad" = 0 ]; then
@@ -30,17 +28,35 @@ count() {
 		echo "FAIL $name ran no test" | tee -a "$out"
 		bad=1
 	fi
-	failed_in "$name"
+	grep '^FAIL ' "$out" | cut -c 1-500 | sed "s|^|$name: |" >>"$failures"
 	passed=$((passed + ok))
 	failed=$((failed + bad))
 }
 
-stage() {
-	local name=$1
+# Stages that do not need each other run side by side, as many as there are processors; what
+# each printed is shown whole, in the order of their start.
+names=()
+together() {
+	local name=$1 at=$work/${#names[@]}
 	shift
-	echo "== $name, after $SECONDS s"
-	timeout --kill-after=10 "${STAGE_SECONDS:-600}" "$@" </dev/null 2>&1 | tee "$out"
-	count "$name" "${PIPESTATUS[0]}"
+	names+=("$name")
+	while [ "$(jobs -rp | wc -l)" -ge "$JOBS" ]; do
+		wait -n
+	done
+	(
+		timeout --kill-after=10 600 "$@" </dev/null >"$at" 2>&1
+		echo $? >"$at.status"
+	) &
+}
+
+settle() {
+	local i
+	wait
+	for i in "${!names[@]}"; do
+		echo "== ${names[i]}"
+		cat "$work/$i"
+		count "${names[i]}" "$work/$i" "$(cat "$work/$i.status")"
+	done
 }
 
 # A stage that has nothing to run is a failure, not silence.
@@ -48,47 +64,58 @@ each() {
 	local name=$1
 	shift
 	if [ $# = 0 ]; then
-		: >"$out"
-		count "$name" 0
+		: >"$work/none"
+		count "$name" "$work/none" 0
 	fi
 }
 
-for build in "$BUILD" "$BUILD/san"; do
+# The longest first, and in parts.
+for build in "$BUILD/san" "$BUILD"; do
 	units=("$build"/tests/unit-*)
 	each "unit tests of $build" "${units[@]}"
+	for part in 0 1 2 3; do
+		together "$build/tests/unit-ca-core, part $((part + 1)) of 4" "$build/tests/unit-ca-core" "$part/4"
+	done
 	for unit in "${units[@]}"; do
-		[ -x "$unit" ] && stage "$unit" "$unit"
+		[ "$unit" = "$build/tests/unit-ca-core" ] || together "$unit" "$unit"
 	done
 	replays=("$build"/tests/replay-*)
 	each "fuzz seeds of $build" "${replays[@]}"
 	for replay in "${replays[@]}"; do
 		name=${replay##*/replay-}
-		stage "$replay" "$replay" "$name" "tests/data/fuzz/$name"
+		together "$replay" "$replay" "$name" "tests/data/fuzz/$name"
 	done
 done
+settle
+
+# The checks take what the end-to-end tests leave of the processors while they wait.
+checks() {
+	local status=0 check
+	for check in format rules cppcheck tidy; do
+		nice -n 19 "$MAKE" --no-print-directory "check-$check" BUILD="$BUILD" </dev/null || status=1
+	done
+	return "$status"
+}
+checks >"$work/checks" 2>&1 &
+checking=$!
 
 echo "== end to end, after $SECONDS s"
-began=$SECONDS
-timeout --kill-after=10 900 python3 tests/e2e/run.py --build "$BUILD" --san-build "$BUILD/san" </dev/null 2>&1 | tee "$out"
+timeout --kill-after=10 900 python3 tests/e2e/run.py --build "$BUILD" --san-build "$BUILD/san" </dev/null 2>&1 | tee "$work/e2e"
 status=${PIPESTATUS[0]}
-if [[ $(tail -n 1 "$out") =~ ^e2e:\ ([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]] && [ "${BASH_REMATCH[1]}" != 0 ]; then
-	passed=$((passed + BASH_REMATCH[1]))
-	failed=$((failed + BASH_REMATCH[2]))
-	if [ "$status" != 0 ] && [ "${BASH_REMATCH[2]}" = 0 ]; then
-		echo "FAIL end to end ended with status $status" | tee -a "$out"
-		failed=$((failed + 1))
-	fi
+if [[ $(tail -n 1 "$work/e2e") =~ ^e2e:\ [0-9]+\ passed,\ [0-9]+\ failed$ ]]; then
+	count "end to end" "$work/e2e" "$status"
 else
-	echo "FAIL end to end did not say how many tests passed (status $status)" | tee -a "$out"
-	failed=$((failed + 1))
+	echo "FAIL the end-to-end tests did not say how many passed" | tee -a "$work/e2e"
+	count "end to end" "$work/e2e" 1
 fi
-failed_in "end to end"
-echo "== end to end took $((SECONDS - began)) s"
 
-for check in format rules cppcheck tidy; do
-	stage "check $check" $MAKE --no-print-directory "check-$check" BUILD="$BUILD"
-done
+echo "== checks, after $SECONDS s"
+wait "$checking"
+status=$?
+cat "$work/checks"
+count "checks" "$work/checks" "$status"
 
+echo "== after $SECONDS s"
 cat "$failures"
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
