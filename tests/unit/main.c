@@ -202,11 +202,16 @@ static void after_test(CU_pTest test, CU_pSuite suite, CU_pFailureRecord failure
 /* What to run: PREFIX of SUITE.TEST, or PART/PARTS, so that a long folder can be run in parts side by side. */
 static void pick(const char *what)
 {
-	if (what && sscanf(what, "%u/%u", &run.part, &run.parts) == 2 && run.part < run.parts)
-		return;
-	run.picked = what;
-	run.part = 0;
+	char *slash = NULL, *end = NULL;
 	run.parts = 1;
+	unsigned long part = what ? strtoul(what, &slash, 10) : 0;
+	unsigned long parts = slash && slash != what && *slash == '/' ? strtoul(slash + 1, &end, 10) : 0;
+	if (part >= parts || !end || *end) {
+		run.picked = what;
+		return;
+	}
+	run.part = (unsigned)part;
+	run.parts = (unsigned)parts;
 }
 
 int main(int argc, char **argv)
