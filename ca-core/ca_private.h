@@ -19,6 +19,7 @@
 
 /* Facts that STORE_META keeps, by key. */
 #define CA_META_RESTORE "restore"                     /* how far a restore has come: ca-core/restore.c */
+#define CA_META_RESTORED "restored"                   /* when the last one was confirmed: eight octets, ms */
 #define CA_META_ISSUER "issuer/"                      /* + name: DER of its certificate */
 #define CA_META_AUDIT_CERTIFICATE "audit/certificate" /* DER of the audit key's certificate */
 #define CA_META_PIN_REFUSED "pin-refused/"            /* + token: the mark of the PIN that it refused last: ca_pin.c */
@@ -79,6 +80,7 @@ struct ca_restored {
 	_Atomic bool waits;
 	int64_t backup_s; /* time of the backup's newest audit entry */
 	uint64_t last_sequence;
+	_Atomic int64_t confirmed_ms; /* of the last restore; 0: none. What is older stands as the backup has it */
 };
 
 /* What /metrics shows, counted since start. */

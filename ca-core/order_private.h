@@ -76,6 +76,9 @@ void order_enter(struct order_work *w, enum record_order_status status, const ch
 /* Takes serial and tbs out of the order, with all approvals: the serial is void, or unfinished where the token may have
  * signed. Over: the tbs stays for who asks why. */
 int order_drop_tbs(struct order_work *w, struct error *err);
+/* True for bytes as a backup had them: in the time that was lost they may have been signed. Nothing is changed between a
+ * restore and its confirmation, and the first change after it drops them. */
+bool order_is_of_backup(const struct order_work *w);
 
 /* Decides, changes the order, adds what belongs to the batch. */
 typedef int order_step(struct order_work *w, void *arg, struct error *err);

@@ -191,6 +191,8 @@ static int advance_validation(struct order_work *w, struct error *err)
 {
 	struct error why = ERR_INIT, open = ERR_INIT;
 	auto_held h = { .names = CA_NAMES_INIT };
+	if (order_is_of_backup(w) && order_drop_tbs(w, err))
+		return -1;
 	if (w->profile)
 		(void)order_lapse_names(w);
 	if (w->profile && order_use_known(w, err))
@@ -319,6 +321,15 @@ static int past_end(const struct order_work *w, struct error *why)
 	return err_set(why, ERR_ORDER_STATE, "the order ended at %s", clock_rfc3339(w->order->expires_s, time));
 }
 
+static int store_holds(const struct order_work *w, struct error *why)
+{
+	return order_is_of_backup(w)
+		       ? err_set(why, ERR_ORDER_STATE,
+				 "the store was restored from a backup, and what was decided after it is lost: new "
+				 "bytes with a new serial number have to be approved")
+		       : 0;
+}
+
 /* Asked anew what was decided with the record of then. */
 static int record_holds(struct order_work *w, struct error *why)
 {
@@ -356,7 +367,8 @@ static int review_parts(struct order_work *w, struct error *why, struct error *e
 			return -1;
 		return order_fail(w, why, err) ? -1 : 1;
 	}
-	if (record_holds(w, why) || past_deadline(w, why) || (w->order->tbs.len && order_check_tbs(w, why))) {
+	if (store_holds(w, why) || record_holds(w, why) || past_deadline(w, why) ||
+	    (w->order->tbs.len && order_check_tbs(w, why))) {
 		if (order_will_pass(why->code))
 			return -1;
 		return begin_anew(w, why, err) ? -1 : 1;

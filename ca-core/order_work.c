@@ -171,6 +171,11 @@ void order_enter(struct order_work *w, enum record_order_status status, const ch
 	w->entered = true;
 }
 
+bool order_is_of_backup(const struct order_work *w)
+{
+	return w->order->tbs.len && w->order->changed_ms <= atomic_load(&w->ca->restored.confirmed_ms);
+}
+
 int order_drop_tbs(struct order_work *w, struct error *err)
 {
 	struct record_order *o = w->order;
@@ -182,7 +187,8 @@ int order_drop_tbs(struct order_work *w, struct error *err)
 	} else if (o->serial.len) {
 		const struct record_unfinished unfinished = { .issuer = bytes_of(w->profile ? w->profile->issuer : ""),
 							      .found_ms = w->now_ms,
-							      .void_ = w->before != ORDER_ISSUING };
+							      .void_ = w->before != ORDER_ISSUING &&
+								       !order_is_of_backup(w) };
 		auto_buf value = BUF_INIT;
 		record_unfinished_encode(&unfinished, &value);
 		if (value.failed)

@@ -335,9 +335,23 @@ static int take_lists(struct ca *ca, struct mark *m, struct error *err)
 
 /* ---- entry points ---- */
 
+/* What was open in the backup may have been signed since: ca-core/order_state.c. */
+static int load_confirmed(struct ca *ca, struct error *err)
+{
+	auto_buf value = BUF_INIT;
+	int found = ca_meta_get(ca, CA_META_RESTORED, &value, err);
+	if (found <= 0)
+		return found;
+	struct reader r = reader_of(buf_bytes(&value));
+	atomic_store(&ca->restored.confirmed_ms, (int64_t)reader_u64(&r));
+	return reader_done(&r) ? 0 : err_set(err, ERR_INTEGRITY, "the store's note of its last restore is malformed");
+}
+
 int ca_restore_open(struct ca *ca, struct error *err)
 {
 	struct mark m = { .phase = 0 };
+	if (load_confirmed(ca, err))
+		return -1;
 	int marked = mark_get(ca, &m, err);
 	if (marked <= 0)
 		return marked;
@@ -370,12 +384,17 @@ int ca_restore_confirm(struct ca *ca, const struct ca_actor *actor, struct error
 	if (!batch)
 		return -1;
 	store_delete(batch, STORE_META, bytes_of(CA_META_RESTORE));
+	auto_buf confirmed = BUF_INIT;
+	int64_t now_ms = ca_now_ms(ca);
+	buf_u64(&confirmed, (uint64_t)now_ms);
+	store_put(batch, STORE_META, bytes_of(CA_META_RESTORED), buf_bytes(&confirmed));
 	struct ca_audit_entry e;
 	ca_audit_begin(&e, ca, "restore.confirmed", actor);
 	ca_audit_number(&e, "lastSequence", (int64_t)ca->restored.last_sequence);
 	ca_audit_append(&e, batch);
 	if (store_submit_wait(ca->store, batch, NULL, err))
 		return -1;
+	atomic_store(&ca->restored.confirmed_ms, now_ms);
 	atomic_store(&ca->restored.waits, false);
 	log_info("restore confirmed");
 	return 0;

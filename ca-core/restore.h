@@ -11,6 +11,8 @@
  *      Only then is published/ made anew.
  *   4. Nothing is issued or revoked until the operator has confirmed ("restore.confirmed"). Reading
  *      and lists go on.
+ *   5. An order whose bytes and serial number were fixed before that gets new ones, and who approved
+ *      looks again: in the gap the old ones may have been signed.
  *
  * A crash on the way is no harm: the mark in STORE_META says how far it came, each step leaves out what
  * is done already.

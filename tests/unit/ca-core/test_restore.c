@@ -8,7 +8,7 @@
 #include "ca-core/crl.h"
 #include "ca-core/inventory.h"
 #include "ca-core/revoke.h"
-#include "tests/unit/ca-core/fixture.h"
+#include "tests/unit/ca-core/order_fixture.h"
 
 /* ---- a store that is lost after a backup ---- */
 
@@ -362,6 +362,46 @@ static void nothing_is_issued_or_revoked_until_it_is_confirmed(void)
 	CHECK_OK(ca_revoke(f.ca, &alice, &revoke, &answer, &err) == 0, &err);
 }
 
+/* In the time that was lost the very bytes may have been signed. */
+static void an_order_of_the_backup_gets_new_bytes_and_a_new_serial(void)
+{
+	auto_order o;
+	struct error err = ERR_INIT;
+	const struct ca_actor root = fixture_actor("root", 15);
+	uint8_t first[32];
+	struct store_status before;
+	order_open(&o);
+	order_create(&o, order_request(&o, "asked", "www.granted.test", NULL));
+	CHECK_BYTES(o.order.status, bytes_of("pending-approval"));
+	memcpy(first, o.order.tbs_hash, sizeof(first));
+	backup(&o.f);
+	CHECK_INT(order_decide(&o, &o.olga, "approve", "fine"), ERR_NONE);
+	order_run(&o);
+	order_look(&o);
+	CHECK_BYTES(o.order.status, bytes_of("issued"));
+	restore(&o.f);
+	order_reopen(&o);
+	CHECK_OK(ca_restore_confirm(o.f.ca, &root, &err) == 0, &err);
+	order_reopen(&o);
+	order_look(&o);
+	CHECK_BYTES(o.order.status, bytes_of("pending-approval"));
+	order_later(&o, 1);
+	store_status(o.f.store, &before);
+	CHECK_INT(order_decide(&o, &o.olga, "approve", "the old bytes"), ERR_ORDER_STATE);
+	order_run(&o);
+	order_look(&o);
+	CHECK_BYTES(o.order.status, bytes_of("pending-approval"));
+	CHECK(memcmp(first, o.order.tbs_hash, sizeof(first)) != 0);
+	struct store_status after;
+	store_status(o.f.store, &after);
+	CHECK_INT(after.unfinished,
+		  before.unfinished + 1); /* the old serial number: nobody can say that it was not used */
+	CHECK_INT(order_decide(&o, &o.olga, "approve", "the new bytes"), ERR_NONE);
+	order_run(&o);
+	order_look(&o);
+	CHECK_BYTES(o.order.status, bytes_of("issued"));
+}
+
 SUITE(restore)
 {
 	TEST(takes_what_published_lists_know_better);
@@ -374,4 +414,5 @@ SUITE(restore)
 	TEST(published_files_that_prove_nothing_are_passed_over);
 	TEST(a_published_head_of_any_form_does_no_harm);
 	TEST(nothing_is_issued_or_revoked_until_it_is_confirmed);
+	TEST(an_order_of_the_backup_gets_new_bytes_and_a_new_serial);
 }
