@@ -7,10 +7,11 @@
 
 #define HEADER_SIZE 12
 #define RECORDS_READ_MAX 256 /* of all kinds in one answer */
-#define ALIASES_MAX 16
 #define SHOWN_MAX 3          /* records for people */
 #define STRING_SHOWN_MAX 120 /* octets of one string for people */
 #define CLASS_IN 1
+#define TYPE_NS 2
+#define TYPE_SOA 6
 
 const char *dns_type_name(enum dns_type type)
 {
@@ -47,9 +48,9 @@ struct record {
 struct message {
 	struct bytes all;
 	size_t at;
-	bool failed;
+	bool failed, authoritative;
 	struct record records[RECORDS_READ_MAX];
-	size_t count;
+	size_t answers, count; /* the answer's records, behind them the authority's */
 };
 
 /* The name at this place as text, without a dot at its end; how many octets it takes there. False where it is none. */
@@ -104,25 +105,34 @@ static void read_record(struct message *m)
 		m->records[m->count++] = record;
 }
 
-/* The header, the question, and the records of the answer. Returns the answer's code, or -1 where it is no answer to
- * one question. */
+static void read_records(struct message *m, unsigned count)
+{
+	for (unsigned i = 0; i < count && !m->failed; i++)
+		read_record(m);
+}
+
+/* The header, the question, and the records of answer and authority. Returns the answer's code, or -1 where it is no
+ * answer to one question. */
 static int read_message(struct message *m, const char *name, enum dns_type type)
 {
 	char asked[DNS_NAME_SIZE] = "";
 	size_t length = 0;
 	struct reader r = take(m, HEADER_SIZE);
 	(void)reader_u16(&r);
-	uint16_t flags = reader_u16(&r), questions = reader_u16(&r), answers = reader_u16(&r);
-	const uint16_t is_answer = 0x8000, opcode = 0x7800, truncated = 0x0200, code = 0x000f;
+	uint16_t flags = reader_u16(&r), questions = reader_u16(&r);
+	unsigned answers = reader_u16(&r), authorities = reader_u16(&r);
+	const uint16_t is_answer = 0x8000, opcode = 0x7800, authoritative = 0x0400, truncated = 0x0200, code = 0x000f;
 	if (m->failed || !(flags & is_answer) || (flags & (opcode | truncated)) || questions != 1 ||
-	    answers > RECORDS_READ_MAX || !name_at(m, m->at, asked, &length))
+	    answers + authorities > RECORDS_READ_MAX || !name_at(m, m->at, asked, &length))
 		return -1;
+	m->authoritative = (flags & authoritative) != 0;
 	m->at += length;
 	r = take(m, 4);
 	if (reader_u16(&r) != type || reader_u16(&r) != CLASS_IN || strcasecmp(asked, name) != 0)
 		return -1;
-	for (unsigned i = 0; i < answers && !m->failed; i++)
-		read_record(m);
+	read_records(m, answers);
+	m->answers = m->count;
+	read_records(m, authorities);
 	return m->failed ? -1 : flags & code;
 }
 
@@ -143,12 +153,52 @@ static bool target_of(const struct message *m, const struct record *record, char
 	return name_at(m, record->rdata, target, &length) && length == record->len;
 }
 
-/* Whether `name` is an alias in this message; then it becomes what it is an alias of. */
+/* Whether `name` is an alias in this message; then it becomes what it is an alias of, "" where that is no name. */
 static bool follow(const struct message *m, char name[DNS_NAME_SIZE])
 {
-	for (size_t i = 0; i < m->count; i++)
-		if (is_at(m, &m->records[i], DNS_CNAME, name))
-			return target_of(m, &m->records[i], name);
+	for (size_t i = 0; i < m->answers; i++) {
+		if (!is_at(m, &m->records[i], DNS_CNAME, name))
+			continue;
+		if (!target_of(m, &m->records[i], name))
+			name[0] = '\0';
+		return true;
+	}
+	return false;
+}
+
+/* From `at` to the end of its aliases. NULL, or why they have no end. */
+static const char *follow_all(const struct message *m, char at[DNS_NAME_SIZE], struct dns_answer *answer)
+{
+	for (unsigned i = 0; follow(m, at); i++) {
+		if (i == DNS_ALIASES_MAX)
+			return "aliases in a circle, or too many of them";
+		if (at[0] == '\0')
+			return "an alias of what is no name";
+		(void)snprintf(answer->alias, sizeof(answer->alias), "%s", at);
+	}
+	return NULL;
+}
+
+bool dns_is_within(const char *name, const char *zone)
+{
+	size_t len = strlen(name), zone_len = strlen(zone);
+	if (zone_len == 0)
+		return true;
+	return len >= zone_len && strcasecmp(name + len - zone_len, zone) == 0 &&
+	       (len == zone_len || name[len - zone_len - 1] == '.');
+}
+
+/* Whether the authority section has such a record of a zone that the name is in. */
+static bool has_authority(const struct message *m, uint16_t type, const char *name)
+{
+	for (size_t i = m->answers; i < m->count; i++) {
+		const struct record *record = &m->records[i];
+		char zone[DNS_NAME_SIZE];
+		size_t length = 0;
+		if (record->type == type && record->class == CLASS_IN && name_at(m, record->owner, zone, &length) &&
+		    dns_is_within(name, zone))
+			return true;
+	}
 	return false;
 }
 
@@ -161,7 +211,7 @@ static bool has_its_length(enum dns_type type, size_t len)
 static bool take_records(const struct message *m, const char *name, enum dns_type type, struct dns_answer *answer)
 {
 	size_t ends[DNS_RECORDS_MAX] = { 0 };
-	for (size_t i = 0; i < m->count; i++) {
+	for (size_t i = 0; i < m->answers; i++) {
 		const struct record *record = &m->records[i];
 		char target[DNS_NAME_SIZE];
 		if (!is_at(m, record, (uint16_t)type, name) || !has_its_length(type, record->len))
@@ -191,18 +241,36 @@ static void fail(struct dns_answer *answer, enum dns_outcome outcome, const char
 	(void)snprintf(answer->why, sizeof(answer->why), "%s", why);
 }
 
+/* No record of the type is here. A zone's SOA says that there is none; without it an alias may have been left for the
+ * asker to follow, and a referral says nothing but who might know. */
+static void settle_empty(const struct message *m, const char *at, struct dns_answer *answer)
+{
+	answer->outcome = DNS_ANSWERED;
+	if (has_authority(m, TYPE_SOA, at))
+		return;
+	if (answer->alias[0]) {
+		fail(answer, DNS_SERVFAIL, "an alias, and nothing about what it leads to");
+		answer->unfinished = true;
+	} else if (!m->authoritative && has_authority(m, TYPE_NS, at)) {
+		fail(answer, DNS_SERVFAIL, "a referral to other servers, and no answer");
+	}
+}
+
 static void settle(const struct message *m, int code, const char *name, enum dns_type type, struct dns_answer *answer)
 {
 	char at[DNS_NAME_SIZE];
 	(void)snprintf(at, sizeof(at), "%s", name);
-	for (unsigned i = 0; type != DNS_CNAME && i < ALIASES_MAX && follow(m, at); i++)
-		(void)snprintf(answer->alias, sizeof(answer->alias), "%s", at);
-	if (code != 0)
+	const char *endless = type == DNS_CNAME ? NULL : follow_all(m, at, answer);
+	if (endless)
+		fail(answer, DNS_SERVFAIL, endless);
+	else if (code != 0)
 		fail(answer, DNS_NXDOMAIN, "NXDOMAIN");
-	else if (take_records(m, at, type, answer))
-		answer->outcome = DNS_ANSWERED;
-	else
+	else if (!take_records(m, at, type, answer))
 		fail(answer, DNS_SERVFAIL, "an answer with too many records");
+	else if (answer->count == 0)
+		settle_empty(m, at, answer);
+	else
+		answer->outcome = DNS_ANSWERED;
 }
 
 void dns_answer_read(struct bytes message, const char *name, enum dns_type type, struct dns_answer *answer)
@@ -211,6 +279,7 @@ void dns_answer_read(struct bytes message, const char *name, enum dns_type type,
 	struct message m = { .all = message };
 	int code = message.len <= UINT16_MAX ? read_message(&m, name, type) : -1;
 	answer->count = 0;
+	answer->unfinished = false;
 	answer->alias[0] = answer->why[0] = '\0';
 	buf_clear(&answer->data);
 	switch (code) {

@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <stdio.h>
-#include <strings.h>
 #include <unbound.h>
 
 #define QUESTION_MS 8000
@@ -17,14 +16,9 @@ struct dnssec {
 /* Whether `name` is one of the zone's suffixes, or below one. */
 static bool is_zones(const struct ca_config_zone *zone, const char *name)
 {
-	size_t len = strlen(name);
-	for (size_t i = 0; i < zone->suffixes.count; i++) {
-		const char *suffix = zone->suffixes.items[i] + (zone->suffixes.items[i][0] == '.');
-		size_t suffix_len = strlen(suffix);
-		if (len >= suffix_len && strcasecmp(name + len - suffix_len, suffix) == 0 &&
-		    (len == suffix_len || name[len - suffix_len - 1] == '.'))
+	for (size_t i = 0; i < zone->suffixes.count; i++)
+		if (dns_is_within(name, zone->suffixes.items[i] + (zone->suffixes.items[i][0] == '.')))
 			return true;
-	}
 	return false;
 }
 

@@ -176,6 +176,7 @@ static void ask_one(const struct job *job, const char *resolver, struct question
 {
 	ares_channel channel;
 	q->done = false;
+	q->answer->unfinished = false;
 	q->status = open_channel(resolver, &channel);
 	if (q->status != ARES_SUCCESS) {
 		open_failed(q, resolver, q->status);
@@ -198,21 +199,11 @@ static void ask_one(const struct job *job, const char *resolver, struct question
 
 static bool is_final(const struct dns_answer *answer)
 {
-	return answer->outcome == DNS_ANSWERED || answer->outcome == DNS_NXDOMAIN;
+	return answer->outcome == DNS_ANSWERED || answer->outcome == DNS_NXDOMAIN || answer->unfinished;
 }
 
-void resolver_ask(struct job *job, const char *name, enum dns_type type, struct dns_answer *answer)
+static void ask_each(const struct job *job, const char *name, enum dns_type type, struct dns_answer *answer)
 {
-	if (job->resolver_count == 0) {
-		answer->outcome = DNS_BROKEN;
-		(void)snprintf(answer->why, sizeof(answer->why),
-			       "no resolver is configured, neither here nor for the machine");
-		return;
-	}
-	if (job->zone && job->zone->dnssec) {
-		dnssec_ask(job, name, type, answer);
-		return;
-	}
 	char failures[sizeof(answer->why)] = "";
 	for (size_t i = 0; i < job->resolver_count; i++) {
 		struct question q = { .name = name, .type = type, .answer = answer };
@@ -223,6 +214,42 @@ void resolver_ask(struct job *job, const char *name, enum dns_type type, struct 
 		(void)snprintf(failures + len, sizeof(failures) - len, "%s%s", len ? "; " : "", answer->why);
 	}
 	(void)snprintf(answer->why, sizeof(answer->why), "%s", failures);
+}
+
+/* Some resolvers leave aliases that lead out of their own data to the asker. What such a one leads to is asked for
+ * here, until there is an answer: that nothing came with the alias does not mean that nothing is there. */
+static void finish(const struct job *job, enum dns_type type, struct dns_answer *answer)
+{
+	char at[DNS_NAME_SIZE], why[sizeof(answer->why)];
+	for (unsigned i = 0; i < DNS_ALIASES_MAX && answer->unfinished; i++) {
+		(void)snprintf(at, sizeof(at), "%s", answer->alias);
+		ask_each(job, at, type, answer);
+		if (answer->outcome != DNS_ANSWERED && !answer->unfinished) {
+			(void)snprintf(why, sizeof(why), "%s", answer->why);
+			(void)snprintf(answer->why, sizeof(answer->why), "%.200s, asked for %.150s, where an alias led",
+				       why, at);
+		}
+		if (answer->alias[0] == '\0')
+			(void)snprintf(answer->alias, sizeof(answer->alias), "%s", at);
+	}
+	if (answer->unfinished)
+		(void)snprintf(answer->why, sizeof(answer->why), "aliases in a circle, or too many of them, %s",
+			       answer->source);
+	answer->unfinished = false;
+}
+
+void resolver_ask(struct job *job, const char *name, enum dns_type type, struct dns_answer *answer)
+{
+	if (job->resolver_count == 0) {
+		answer->outcome = DNS_BROKEN;
+		(void)snprintf(answer->why, sizeof(answer->why),
+			       "no resolver is configured, neither here nor for the machine");
+	} else if (job->zone && job->zone->dnssec) {
+		dnssec_ask(job, name, type, answer);
+	} else {
+		ask_each(job, name, type, answer);
+		finish(job, type, answer);
+	}
 }
 
 static size_t take_addresses(const struct dns_answer *answer, struct resolver_address *out, size_t count)

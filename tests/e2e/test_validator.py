@@ -47,9 +47,14 @@ RECORDS = [
     f'caa-account.example CAA 0 issue "pki.test; accounturi={ACCOUNT}"',
     'caa-methods.example CAA 0 issue "pki.test; validationmethods=ca-dns-txt,dns-01"',
     "caa-alias.example CNAME caa-nobody.example",
+    "caa-hollow.example CNAME empty.example",
+    "caa-outside.example CNAME www.elsewhere.invalid.",
+    "caa-circle.example CNAME caa-round.example",
+    "caa-round.example CNAME caa-circle.example",
+    "caa-referred.example NS ns.invalid.",
 ]
 SIGNED = ["www A 127.0.0.2", f'{CHALLENGE}.www TXT "{VALUE}"', f'{CHALLENGE}.bad TXT "{VALUE}"',
-          '@ CAA 0 issue "pki.test"', "plain A 127.0.0.2"]
+          '@ CAA 0 issue "pki.test"', "plain A 127.0.0.2", "hollow CNAME www"]
 
 
 def configuration(house):
@@ -301,6 +306,11 @@ def caa_decides_by_the_nearest_records(house):
             ("dns:*.caa-ours.example.test", ALLOWS, "issue names this CA"),
             ("dns:caa-alias.example.test", FORBIDS, "no issue property"),
             ("dns:caa-free.example.test", ALLOWS, "no CAA record at caa-free.example.test, example.test, test"),
+            ("dns:caa-hollow.example.test", ALLOWS, "no CAA record at caa-hollow.example.test, example.test, test"),
+            ("dns:caa-outside.example.test", UNKNOWN, "asked for www.elsewhere.invalid, where an alias led"),
+            ("dns:caa-circle.example.test", UNKNOWN, "aliases in a circle"),
+            ("dns:www.caa-referred.example.test", UNKNOWN, "a referral to other servers"),
+            ("dns:hollow.signed.test", ALLOWS, "CAA at signed.test allows"),
             ("dns:www.silent.test", UNKNOWN, "no answer in time"),
             ("dns:www.broken.test", UNKNOWN, "SERVFAIL"),
             ("ip:192.0.2.1", ALLOWS, "addresses")):

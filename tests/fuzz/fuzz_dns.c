@@ -23,6 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	dns_answer_read(BYTES(data + 1, size - 1), "a.test", type, &answer);
 	require(answer.outcome == DNS_ANSWERED || answer.why[0] != '\0');
 	require(answer.count <= DNS_RECORDS_MAX && (answer.outcome == DNS_ANSWERED || answer.count == 0));
+	require(!answer.unfinished || (answer.outcome == DNS_SERVFAIL && answer.alias[0] != '\0'));
 	for (size_t i = 0; i < answer.count; i++) {
 		require(type != DNS_A || answer.records[i].len == 4);
 		require(type != DNS_AAAA || answer.records[i].len == 16);

@@ -29,6 +29,7 @@ struct rig_dns {
 	pthread_t thread;
 	pthread_mutex_t lock; /* for what follows */
 	bool ended;
+	bool leaves_aliases; /* to the asker; set before the first question */
 	struct rig_record records[RIG_RECORDS_MAX];
 	size_t record_count;
 	char asked[RIG_RECORDS_MAX][256]; /* "TXT _x.example.test", in the order of the questions */

@@ -74,7 +74,7 @@ static int look_up(struct rig_dns *dns, const char *name, uint16_t type, const c
 			write_record(name, r->type, r->rdata, r->len, answers);
 			(*count)++;
 		}
-		if (r->type == DNS_CNAME && type != DNS_CNAME) {
+		if (r->type == DNS_CNAME && type != DNS_CNAME && !dns->leaves_aliases) {
 			char target[256];
 			(void)read_name(BYTES(r->rdata, r->len), 0, target);
 			return look_up(dns, target, type, question, answers, count);

@@ -58,6 +58,36 @@ static void txt_at_the_end_of_an_alias_counts(void)
 	close_rig();
 }
 
+static void what_an_alias_leads_to_is_asked_for_where_the_resolver_leaves_it(void)
+{
+	open_rig();
+	dns->leaves_aliases = true;
+	rig_dns_cname(dns, AT "a.example.test", "b.elsewhere.test");
+	rig_dns_cname(dns, "b.elsewhere.test", "c.elsewhere.test");
+	rig_dns_txt(dns, "c.elsewhere.test", RIG_VALUE);
+	tried(dns_txt_try, "dns:a.example.test", false, "ok", RIG_VALUE);
+	CHECK_INT(rig_dns_asked(dns, "TXT c.elsewhere.test"), 1);
+	rig_dns_cname(dns, AT "wrong.example.test", "wrong.elsewhere.test");
+	rig_dns_txt(dns, "wrong.elsewhere.test", "other");
+	tried(dns_txt_try, "dns:wrong.example.test", false, "wrong-value",
+	      "found \"other\" at wrong.elsewhere.test, of which it is an alias (from 127.0.0.1:");
+	rig_dns_cname(dns, AT "empty.example.test", "empty.elsewhere.test");
+	rig_dns_a(dns, "empty.elsewhere.test", "192.0.2.1", 0);
+	tried(dns_txt_try, "dns:empty.example.test", false, "no-record", "no TXT record at empty.elsewhere.test, of");
+	rig_dns_cname(dns, AT "gone.example.test", "gone.elsewhere.test");
+	tried(dns_txt_try, "dns:gone.example.test", false, "nxdomain", "NXDOMAIN from 127.0.0.1:");
+	tried(dns_txt_try, "dns:gone.example.test", false, "nxdomain",
+	      ", asked for gone.elsewhere.test, where an alias");
+	rig_dns_cname(dns, AT "refused.example.test", "refused.elsewhere.test");
+	rig_dns_fails(dns, "refused.elsewhere.test", RIG_REFUSED);
+	tried(dns_txt_try, "dns:refused.example.test", false, "refused", "REFUSED from 127.0.0.1:");
+	rig_dns_cname(dns, AT "circle.example.test", "circle.elsewhere.test");
+	rig_dns_cname(dns, "circle.elsewhere.test", AT "circle.example.test");
+	tried(dns_txt_try, "dns:circle.example.test", false, "servfail",
+	      "aliases in a circle, or too many of them, from 127.0.0.1:");
+	close_rig();
+}
+
 static void each_failure_of_txt_has_its_code_and_says_where(void)
 {
 	open_rig();
@@ -121,6 +151,12 @@ static void the_next_resolver_is_asked_where_one_fails(void)
 	/* That a name is not there is an answer. */
 	tried(dns_txt_try, "dns:c.example.test", false, "nxdomain", first_text);
 	CHECK_INT(rig_dns_asked(second, "TXT " AT "c.example.test"), 0);
+	/* And what an alias leads to may be another one's to know. */
+	dns->leaves_aliases = true;
+	rig_dns_cname(dns, AT "d.example.test", "d.elsewhere.test");
+	rig_dns_fails(dns, "d.elsewhere.test", RIG_REFUSED);
+	rig_dns_txt(second, "d.elsewhere.test", RIG_VALUE);
+	tried(dns_txt_try, "dns:d.example.test", false, "ok", second_text);
 	rig_dns_stop(second);
 	close_rig();
 }
@@ -217,6 +253,32 @@ static void caa_that_cannot_be_known_refuses(void)
 	close_rig();
 }
 
+static void caa_behind_an_alias_is_known_or_refuses(void)
+{
+	open_rig();
+	dns->leaves_aliases = true;
+	rig_dns_caa(dns, "example.test", "issue", "pki.test");
+	rig_dns_cname(dns, "forbids.example.test", "forbids.elsewhere.test");
+	rig_dns_caa(dns, "forbids.elsewhere.test", "issue", ";");
+	looked_up("dns:forbids.example.test", 2, "CAA at forbids.example.test forbids");
+	rig_dns_cname(dns, "refused.example.test", "refused.elsewhere.test");
+	rig_dns_fails(dns, "refused.elsewhere.test", RIG_REFUSED);
+	looked_up("dns:www.refused.example.test", 3,
+		  "CAA at refused.example.test cannot be known, which refuses: REFUSED from 127.0.0.1:");
+	looked_up("dns:refused.example.test", 3, ", asked for refused.elsewhere.test, where an alias led");
+	rig_dns_cname(dns, "circle.example.test", "circle.elsewhere.test");
+	rig_dns_cname(dns, "circle.elsewhere.test", "circle.example.test");
+	looked_up("dns:circle.example.test", 3, "cannot be known, which refuses: aliases in a circle");
+	/* Nothing at the end: the parent of the name that was asked for decides, not that of the target. */
+	rig_dns_cname(dns, "empty.example.test", "empty.elsewhere.test");
+	rig_dns_a(dns, "empty.elsewhere.test", "192.0.2.1", 0);
+	rig_dns_caa(dns, "elsewhere.test", "issue", ";");
+	looked_up("dns:empty.example.test", 1, "CAA at example.test allows");
+	rig_dns_cname(dns, "gone.example.test", "gone.elsewhere.test");
+	looked_up("dns:gone.example.test", 1, "CAA at example.test allows");
+	close_rig();
+}
+
 static void there_is_no_caa_for_addresses(void)
 {
 	open_rig();
@@ -229,6 +291,7 @@ SUITE(dns)
 {
 	TEST(txt_is_shown_by_its_one_string);
 	TEST(txt_at_the_end_of_an_alias_counts);
+	TEST(what_an_alias_leads_to_is_asked_for_where_the_resolver_leaves_it);
 	TEST(each_failure_of_txt_has_its_code_and_says_where);
 	TEST(silence_ends_with_the_jobs_deadline);
 	TEST(a_resolver_that_nobody_runs_is_refused);
@@ -238,5 +301,6 @@ SUITE(dns)
 	TEST(caa_is_climbed_to_the_first_set);
 	TEST(caa_of_an_alias_is_that_of_its_target);
 	TEST(caa_that_cannot_be_known_refuses);
+	TEST(caa_behind_an_alias_is_known_or_refuses);
 	TEST(there_is_no_caa_for_addresses);
 }
