@@ -13,7 +13,8 @@
 
 #define HOPS_MAX 10 /* redirects that are followed */
 #define HOP_MS 10000
-#define BODY_MAX ((size_t)4096)
+#define BODY_MAX ((size_t)4096)        /* of an answer that may show the name */
+#define DROPPED_MAX ((size_t)64 << 10) /* of any other: then it is read no further */
 #define URL_MAX 2048
 #define URL_SHOWN_MAX 160
 #define WAY_SHOWN_MAX 240 /* of a text: then redirects are only counted */
@@ -29,7 +30,9 @@ struct hop {
 	uint16_t port;
 	size_t address_count; /* those that may be connected to: libcurl connects to no other */
 	struct resolver_address addresses[RESOLVER_ADDRESSES_MAX];
+	CURL *curl; /* borrowed, while it is requested */
 	struct buf body;
+	size_t dropped;
 	bool too_large;
 	long status;
 	char peer[64];
@@ -141,10 +144,22 @@ static bool resolve(struct hop *hop)
 
 /* ---- the request ---- */
 
+static bool is_redirect(long status)
+{
+	return status == 301 || status == 302 || status == 307 || status == 308;
+}
+
+/* What is said along with a redirect or a refusal, however long, changes nothing about it. */
 static size_t on_body(char *data, size_t size, size_t count, void *arg)
 {
 	struct hop *hop = arg;
 	size_t len = size * count;
+	long status = 0;
+	(void)curl_easy_getinfo(hop->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status != 200) {
+		hop->dropped += len;
+		return hop->dropped > DROPPED_MAX ? 0 : len;
+	}
 	hop->too_large = hop->body.len + len > BODY_MAX;
 	if (hop->too_large)
 		return 0;
@@ -214,12 +229,34 @@ static bool transfer_failed(struct hop *hop, struct outward *outward, CURLcode c
 	return fail(hop, failure_code(hop, code));
 }
 
+/* Not by CURLINFO_REDIRECT_URL, which there is only where the whole body was read. */
+static bool take_next(struct hop *hop)
+{
+	struct curl_header *location = NULL;
+	auto_curl_url *url = curl_url();
+	auto_curl_text *next = NULL;
+	hop->next[0] = '\0';
+	if (!is_redirect(hop->status) ||
+	    curl_easy_header(hop->curl, "Location", 0, CURLH_HEADER, -1, &location) != CURLHE_OK)
+		return true;
+	const char *text = location->value;
+	if (url && !curl_url_set(url, CURLUPART_URL, hop->url, 0) &&
+	    !curl_url_set(url, CURLUPART_URL, text, CURLU_URLENCODE | CURLU_NON_SUPPORT_SCHEME) &&
+	    !curl_url_get(url, CURLUPART_URL, &next, 0))
+		text = next;
+	if (strlen(text) > URL_MAX) {
+		buf_add_text(&hop->attempt->text, ": it leads to a URL that is too long");
+		return fail(hop, "forbidden-redirect");
+	}
+	(void)snprintf(hop->next, sizeof(hop->next), "%s", text);
+	return true;
+}
+
 static bool request(struct hop *hop)
 {
 	struct error err = ERR_INIT;
 	auto_curl_list *pinned = pin(hop);
 	auto_outward outward = { .curl = NULL };
-	char *next = NULL;
 	int64_t left_ms = job_left_ms(hop->job, HOP_MS);
 	if (left_ms == 0) {
 		buf_add_text(&hop->attempt->text, ": no time was left for it");
@@ -231,6 +268,9 @@ static bool request(struct hop *hop)
 	}
 	outward.may_connect = may_connect;
 	outward.arg = hop;
+	hop->curl = outward.curl;
+	hop->dropped = 0;
+	buf_clear(&hop->body);
 	/* BR 3.2.2.4.18 asks for http; where that leads to https, the certificate may well be what is to be replaced. */
 	outward_do_not_verify(&outward);
 	if (curl_easy_setopt(outward.curl, CURLOPT_URL, hop->url) ||
@@ -244,22 +284,13 @@ static bool request(struct hop *hop)
 	}
 	CURLcode code = curl_easy_perform(outward.curl);
 	outward_peer(&outward, hop->peer);
-	if (code != CURLE_OK)
+	if (code != CURLE_OK && hop->dropped <= DROPPED_MAX)
 		return transfer_failed(hop, &outward, code);
 	(void)curl_easy_getinfo(outward.curl, CURLINFO_RESPONSE_CODE, &hop->status);
-	(void)curl_easy_getinfo(outward.curl, CURLINFO_REDIRECT_URL, &next);
-	if (next && strlen(next) > URL_MAX)
-		return refuse_url(hop, "it leads to a URL that is too long");
-	(void)snprintf(hop->next, sizeof(hop->next), "%s", next ? next : "");
-	return true;
+	return take_next(hop);
 }
 
 /* ---- what came ---- */
-
-static bool is_redirect(long status)
-{
-	return status == 301 || status == 302 || status == 307 || status == 308;
-}
 
 /* The value alone, or with one LF behind it. */
 static bool is_value(struct bytes body, struct bytes value)
@@ -303,7 +334,7 @@ static bool take_hop(struct hop *hop, const struct message_validate *ask)
 	show_url(hop->url, &hop->attempt->text);
 	if (!take_url(hop) || !resolve(hop) || !request(hop))
 		return false;
-	if (is_redirect(hop->status) && hop->next[0])
+	if (hop->next[0])
 		return true;
 	judge(hop, ask);
 	return false;
@@ -342,7 +373,6 @@ static void follow(struct job *job, const struct message_validate *ask, const ch
 			attempt->code = "forbidden-redirect";
 			break;
 		}
-		buf_clear(&hop->body);
 		hop->first = false;
 		memcpy(hop->url, hop->next, sizeof(hop->url));
 	}

@@ -51,8 +51,8 @@ unsigned rig_dns_asked(struct rig_dns *dns, const char *question);
 
 struct rig_page {
 	char path[300];
-	char status[64];   /* "200 OK" */
-	char headers[600]; /* each ended by CRLF */
+	char status[64];    /* "200 OK" */
+	char headers[4096]; /* each ended by CRLF */
 	struct buf body;
 	bool silent; /* says nothing, and keeps the connection */
 };

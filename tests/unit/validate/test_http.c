@@ -40,11 +40,23 @@ static const char *url(const char *host, const char *path)
 	return text;
 }
 
+static void redirect_with(const char *from, const char *status, const char *to, struct bytes body)
+{
+	char header[4096];
+	(void)snprintf(header, sizeof(header), "Location: %s\r\n", to);
+	rig_http_page(http, from, status, header, body);
+}
+
 static void redirect(const char *from, const char *status, const char *to)
 {
-	char header[600];
-	(void)snprintf(header, sizeof(header), "Location: %s\r\n", to);
-	rig_http_page(http, from, status, header, bytes_of("elsewhere"));
+	redirect_with(from, status, to, bytes_of("elsewhere"));
+}
+
+static void fill(struct buf *body, size_t len)
+{
+	while (body->len < len && !body->failed)
+		buf_u8(body, 'x');
+	REQUIRE(!body->failed);
 }
 
 static void the_body_is_the_value_alone(void)
@@ -72,8 +84,7 @@ static void the_body_is_the_value_alone(void)
 static void a_body_of_4_kib_is_read_and_no_longer_one(void)
 {
 	auto_buf body = BUF_INIT;
-	for (unsigned i = 0; i < 4096; i++)
-		buf_u8(&body, 'x');
+	fill(&body, 4096);
 	open_rig();
 	rig_http_page(http, PATH, "200 OK", "", buf_bytes(&body));
 	tried("dns:www.example.test", "wrong-value", "found");
@@ -94,6 +105,36 @@ static void only_status_200_shows(void)
 		open_rig();
 		rig_http_page(http, PATH, statuses[i], "", bytes_of(i == 6 ? "" : RIG_VALUE));
 		tried("dns:www.example.test", "http-status", "not 200 (from 127.0.0.2:");
+		close_rig();
+	}
+}
+
+/* Longer than what may show a name; longer than what is read of anything. */
+static const size_t long_bodies[] = { 5000, (size_t)1 << 20 };
+#define LONG_BODY_COUNT (sizeof(long_bodies) / sizeof(long_bodies[0]))
+
+static void a_long_page_of_another_status_is_told_by_its_status(void)
+{
+	for (size_t i = 0; i < LONG_BODY_COUNT; i++) {
+		auto_buf body = BUF_INIT;
+		fill(&body, long_bodies[i]);
+		open_rig();
+		rig_http_page(http, PATH, "404 Not Found", "", buf_bytes(&body));
+		tried("dns:www.example.test", "http-status", "status 404, not 200 (from 127.0.0.2:");
+		close_rig();
+	}
+}
+
+static void a_redirect_with_a_long_page_leads_on(void)
+{
+	for (size_t i = 0; i < LONG_BODY_COUNT; i++) {
+		auto_buf body = BUF_INIT;
+		fill(&body, long_bodies[i]);
+		open_rig();
+		redirect_with(PATH, "302 Found", "../elsewhere?a=b c", buf_bytes(&body));
+		redirect_with("/.well-known/elsewhere?a=b+c", "301 Moved Permanently", "/end", buf_bytes(&body));
+		rig_http_page(http, "/end", "200 OK", "", bytes_of(RIG_VALUE));
+		tried("dns:www.example.test", "ok", "/end: the body is");
 		close_rig();
 	}
 }
@@ -237,6 +278,18 @@ static void a_redirect_to_a_forbidden_place_ends_there(void)
 	}
 }
 
+static void a_redirect_to_a_url_that_is_too_long_is_forbidden(void)
+{
+	auto_buf path = BUF_INIT;
+	buf_u8(&path, '/');
+	fill(&path, 2048);
+	open_rig();
+	redirect(PATH, "302 Found", buf_text(&path));
+	tried("dns:www.example.test", "forbidden-redirect", ": it leads to a URL that is too long");
+	CHECK_INT(http->requests, 1);
+	close_rig();
+}
+
 static void ten_redirects_are_followed_and_no_more(void)
 {
 	for (unsigned last = 10; last <= 11; last++) {
@@ -311,6 +364,8 @@ SUITE(http)
 	TEST(the_body_is_the_value_alone);
 	TEST(a_body_of_4_kib_is_read_and_no_longer_one);
 	TEST(only_status_200_shows);
+	TEST(a_long_page_of_another_status_is_told_by_its_status);
+	TEST(a_redirect_with_a_long_page_leads_on);
 	TEST(what_does_not_answer_is_told_apart);
 	TEST(names_without_an_address_say_so);
 	TEST(the_inside_is_not_connected_to);
@@ -318,6 +373,7 @@ SUITE(http)
 	TEST(an_address_is_shown_at_itself);
 	TEST(redirects_of_four_kinds_are_followed);
 	TEST(a_redirect_to_a_forbidden_place_ends_there);
+	TEST(a_redirect_to_a_url_that_is_too_long_is_forbidden);
 	TEST(ten_redirects_are_followed_and_no_more);
 	TEST(an_address_that_changes_between_check_and_connection_changes_nothing);
 	TEST(an_address_that_changes_between_two_hops_is_checked_again);
