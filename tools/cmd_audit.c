@@ -14,7 +14,8 @@
 
 static int write_line(FILE *to, json_t *line, struct error *err)
 {
-	int failed = !line || json_dumpf(line, to, JSON_COMPACT | JSON_PRESERVE_ORDER) || fputc('\n', to) == EOF;
+	int failed = !line || json_dumpf(line, to, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_ENSURE_ASCII) ||
+		     fputc('\n', to) == EOF;
 	json_decref(line);
 	return failed ? err_errno(err, ERR_IO, "cannot write the export") : 0;
 }
@@ -255,22 +256,22 @@ static void say_decided(const struct verdict *v)
 /* One line for each restore: what is not here. */
 static void say_gap(const struct audit_gap *gap)
 {
-	(void)printf("Restored from a backup: entry %" PRIu64 " goes on behind entry %" PRIu64 ". ", gap->segment,
-		     gap->last);
+	output_say("Restored from a backup: entry %" PRIu64 " goes on behind entry %" PRIu64 ". ", gap->segment,
+		   gap->last);
 	if (gap->head > gap->last)
-		(void)printf("Entries %" PRIu64 " to %" PRIu64 " of the log before the restore are not here; attested "
-			     "head %" PRIu64 " was %s (%s).\n",
-			     gap->last + 1, gap->head, gap->head, gap->hash, gap->time);
+		output_say("Entries %" PRIu64 " to %" PRIu64 " of the log before the restore are not here; attested "
+			   "head %" PRIu64 " was %s (%s).\n",
+			   gap->last + 1, gap->head, gap->head, gap->hash, gap->time);
 	else if (strcmp(gap->published, "within") == 0)
-		(void)printf("The head published then, of entry %" PRIu64 " (%s), is in this log: no lost entry is "
-			     "attested.\n",
-			     gap->head, gap->time);
+		output_say("The head published then, of entry %" PRIu64 " (%s), is in this log: no lost entry is "
+			   "attested.\n",
+			   gap->head, gap->time);
 	else if (gap->head)
-		(void)printf("The head published then, of entry %" PRIu64 " (%s), is of another log: %s.\n", gap->head,
-			     gap->time, gap->hash);
+		output_say("The head published then, of entry %" PRIu64 " (%s), is of another log: %s.\n", gap->head,
+			   gap->time, gap->hash);
 	else
-		(void)printf("How many entries of the log before are not here is unknown: the published head was %s.\n",
-			     gap->published);
+		output_say("How many entries of the log before are not here is unknown: the published head was %s.\n",
+			   gap->published);
 }
 
 static void say_lost(const struct verdict *v)
@@ -280,29 +281,29 @@ static void say_lost(const struct verdict *v)
 	json_array_foreach(v->lost, i, row)
 	{
 		json_int_t sequence = json_integer_value(json_object_get(row, "sequence"));
-		(void)printf("%s (%s) ", json_string_value(json_object_get(row, "file")),
-			     json_string_value(json_object_get(row, "time")));
+		output_say("%s (%s) ", json_string_value(json_object_get(row, "file")),
+			   json_string_value(json_object_get(row, "time")));
 		if (sequence)
-			(void)printf("attests entry %" JSON_INTEGER_FORMAT " of the log before: it ", sequence);
-		(void)printf("lies in the gap behind entry %" JSON_INTEGER_FORMAT ".\n",
-			     json_integer_value(json_object_get(row, "behind")));
+			output_say("attests entry %" JSON_INTEGER_FORMAT " of the log before: it ", sequence);
+		output_say("lies in the gap behind entry %" JSON_INTEGER_FORMAT ".\n",
+			   json_integer_value(json_object_get(row, "behind")));
 	}
 }
 
 static void say(const struct verdict *v)
 {
-	(void)printf("The log is whole: %" PRIu64 " entries, %s to %s.\n", v->log.count, v->log.first_time,
-		     v->log.last_time);
+	output_say("The log is whole: %" PRIu64 " entries, %s to %s.\n", v->log.count, v->log.first_time,
+		   v->log.last_time);
 	for (size_t i = 0; i < v->log.gap_count; i++)
 		say_gap(&v->log.gaps[i]);
 	say_lost(v);
 	say_decided(v);
 	if (v->outside.sequence)
-		(void)printf("Attested from elsewhere up to entry %" PRIu64 " (%s).\n", v->outside.sequence,
-			     v->outside.time);
+		output_say("Attested from elsewhere up to entry %" PRIu64 " (%s).\n", v->outside.sequence,
+			   v->outside.time);
 	if (v->inside.sequence)
-		(void)printf("Attested by its own signed head up to entry %" PRIu64 " (%s), under %s.\n",
-			     v->inside.sequence, v->inside.time, v->trust);
+		output_say("Attested by its own signed head up to entry %" PRIu64 " (%s), under %s.\n",
+			   v->inside.sequence, v->inside.time, v->trust);
 	if (!v->outside.sequence)
 		(void)puts(
 			"No head or list from elsewhere was given: that nothing was cut off behind the attested entry\n"

@@ -172,14 +172,14 @@ static void say_changed(const struct invocation *in, json_t *answer, const char 
 	const char *crl = member_text(list, "url"), *from = member_text(list, "from");
 	(void)printf("Certificate %s is %s.\n", in->operands[0], done);
 	if (crl[0])
-		(void)printf("Clients learn of it by %s%s%s.\n", crl, from[0] ? ", from " : "", from);
+		output_say("Clients learn of it by %s%s%s.\n", crl, from[0] ? ", from " : "", from);
 	else
 		(void)puts("Clients will not learn of it: it lives without revocation, and ends soon.");
 	size_t i;
 	const json_t *serial;
 	json_array_foreach(json_object_get(answer, "sameKey"), i, serial)
 	{
-		(void)printf("The same key is in certificate %s.\n", json_string_value(serial));
+		output_say("The same key is in certificate %s.\n", json_string_value(serial));
 	}
 	json_decref(answer);
 }
@@ -274,8 +274,10 @@ static int run_export(struct invocation *in)
 		return refuse(in);
 	if (in->common.json)
 		say_exported(in->operands[0], out, der, buf_bytes(&content));
-	else if (!out)
+	else if (!out && der)
 		(void)fwrite(content.data, 1, content.len, stdout);
+	else if (!out)
+		output_say("%s", buf_text(&content));
 	return 0;
 }
 

@@ -79,17 +79,12 @@ static void describe(const struct case_ *c, struct buf *out)
 static int report(const struct invocation *in, json_t *order, enum ca_decision decision)
 {
 	const char *waits = member_text(order, "waitsFor");
-	auto_buf text = BUF_INIT;
 	if (in->common.json) {
 		output_json(json_incref(order));
 		return 0;
 	}
-	buf_printf(&text, "Order %s: your decision to %s is recorded. It is %s now", member_text(order, "id"),
-		   ca_decision_name(decision), member_text(order, "status"));
-	buf_printf(&text, waits[0] ? "; it waits for %s.\n" : ".\n", waits);
-	auto_buf safe = BUF_INIT;
-	output_add_safe(&safe, buf_text(&text), true);
-	output_text(&safe, false);
+	output_say("Order %s: your decision to %s is recorded. It is %s now%s%s.\n", member_text(order, "id"),
+		   ca_decision_name(decision), member_text(order, "status"), waits[0] ? "; it waits for " : "", waits);
 	return 0;
 }
 

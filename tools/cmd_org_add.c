@@ -172,11 +172,10 @@ static int add(struct invocation *in, const struct entry *e)
 	if (in->common.json)
 		output_json(json_incref(answer));
 	else
-		(void)printf("Organization %s, version %" JSON_INTEGER_FORMAT
-			     ", is entered. An officer vets it: chancery "
-			     "org vet %s\n",
-			     member_text(answer, "id"), json_integer_value(json_object_get(answer, "version")),
-			     member_text(answer, "id"));
+		output_say("Organization %s, version %" JSON_INTEGER_FORMAT
+			   ", is entered. An officer vets it: chancery org vet %s\n",
+			   member_text(answer, "id"), json_integer_value(json_object_get(answer, "version")),
+			   member_text(answer, "id"));
 	return 0;
 }
 

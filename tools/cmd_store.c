@@ -35,7 +35,7 @@ static void on_finding(void *arg, const char *line)
 	struct findings *f = arg;
 	(void)json_array_append_new(f->lines, json_string(line));
 	if (!f->in->common.json)
-		(void)printf("%s\n", line);
+		output_say("%s\n", line);
 }
 
 static void on_progress(void *arg, uint64_t done, uint64_t all)

@@ -132,7 +132,7 @@ static int give_chain(const struct invocation *in, const struct submission *s, s
 	else if (s->out)
 		(void)printf("Certificate %s: %s\n", buf_text(&serial), s->out);
 	else
-		(void)fputs(buf_text(chain), stdout);
+		output_say("%s", buf_text(chain));
 	return 0;
 }
 

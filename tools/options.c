@@ -2,10 +2,11 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tools/output.h"
 
 #define SPECS_MAX 48
 
@@ -21,16 +22,16 @@ static void refuse_json(const struct error *err)
 		(void)json_object_set_new(body, "value", json_string(err->value));
 	if (err->allowed[0])
 		(void)json_object_set_new(body, "allowed", json_string(err->allowed));
-	json_t *whole = json_pack("{s:o}", "error", body);
-	(void)json_dumpf(whole, stdout, JSON_INDENT(2));
-	(void)putchar('\n');
-	json_decref(whole);
+	output_json(json_pack("{s:o}", "error", body));
 }
 
 int refuse(struct invocation *in)
 {
-	const struct error *err = &in->error;
+	struct error *err = &in->error;
 	const struct err_class *class = err_class(err->code);
+	/* Much of it is what a server says, or stands in files of others; err_about has seen to the rest. */
+	output_make_safe(err->message);
+	output_make_safe(err->causes);
 	(void)fprintf(stderr, "chancery: %s\n", err->message);
 	if (err->causes[0])
 		(void)fprintf(stderr, "because: %s\n", err->causes);

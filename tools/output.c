@@ -1,6 +1,8 @@
 #include "tools/output.h"
 
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -35,15 +37,25 @@ static bool has_direction(const char *utf8)
 	return false;
 }
 
+void output_clean(char *text)
+{
+	for (unsigned char *c = (unsigned char *)text; *c; c++)
+		if (*c < 0x20 || *c >= 0x7f)
+			*c = '?';
+}
+
 /* Names come from other people: no escape sequence of theirs may reach a terminal. */
+void output_make_safe(char *text)
+{
+	if (!text_is_utf8(bytes_of(text)) || text_has_control(bytes_of(text)) || has_direction(text))
+		output_clean(text);
+}
+
 static char *shown(const char *text)
 {
 	char *copy = strdup(text ? text : "");
-	bool utf8 =
-		text_is_utf8(bytes_of(text)) && !text_has_control(bytes_of(text)) && (!text || !has_direction(text));
-	for (unsigned char *p = (unsigned char *)copy; p && *p && !utf8; p++)
-		if (*p < 0x20 || *p >= 0x7f)
-			*p = '?';
+	if (copy)
+		output_make_safe(copy);
 	return copy;
 }
 
@@ -105,13 +117,6 @@ void output_add_safe(struct buf *out, const char *text, bool lines)
 	}
 }
 
-void output_clean(char *text)
-{
-	for (unsigned char *c = (unsigned char *)text; *c; c++)
-		if (*c < 0x20 || *c >= 0x7f)
-			*c = '?';
-}
-
 void output_add_fact(struct buf *out, const char *name, const char *value)
 {
 	if (!value)
@@ -143,6 +148,21 @@ void output_text(struct buf *text, bool machines)
 	(void)fputs(buf_text(text), machines ? stderr : stdout);
 	if (text->failed)
 		(void)fputs("chancery: some of it is missing: no memory\n", stderr);
+}
+
+void output_say(const char *fmt, ...)
+{
+	char *text = NULL;
+	auto_buf safe = BUF_INIT;
+	va_list arguments;
+	va_start(arguments, fmt);
+	safe.failed = vasprintf(&text, fmt, arguments) < 0;
+	va_end(arguments);
+	if (!safe.failed) {
+		output_add_safe(&safe, text, true);
+		free(text);
+	}
+	output_text(&safe, false);
 }
 
 struct progress progress_begin(const char *what)

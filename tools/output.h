@@ -43,6 +43,10 @@ void output_add_fact(struct buf *out, const char *name, const char *value);
 void output_add_facts(struct buf *out, const char *name, const json_t *texts);
 /* The text with what a terminal could take for a command shown as "?"; lines: line breaks stay. */
 void output_add_safe(struct buf *out, const char *text, bool lines);
+/* Prints to stdout as printf does, line by line as output_add_safe shows it: for what others wrote. */
+void output_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* The same within the text itself, line breaks too. */
+void output_make_safe(char *text);
 /* All but printable ASCII in the text becomes "?": for messages about what a stranger wrote. */
 void output_clean(char *text);
 /* Prints what was put together: to stdout, or to stderr where stdout is for machines. */

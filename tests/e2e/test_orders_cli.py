@@ -282,6 +282,35 @@ def a_front_that_lies_gets_no_record_vetted_that_nobody_saw(town):
     equal(asked(town, "olivia", "org", "show", "bent")["status"], "unvetted", "status of the record")
 
 
+def in_colours(value):
+    """Every text of an answer with what would move a terminal's cursor or turn a line around."""
+    if isinstance(value, dict):
+        return {name: in_colours(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [in_colours(one) for one in value]
+    return f"{value}\x1b[2J\x9b1A\u202e" if isinstance(value, str) else value
+
+
+@tests.rule(60)
+def a_front_that_lies_moves_no_terminal(town):
+    town.ca.cli("issue", "--profile", "client", "--name", "shown", "--out", town.env.path("shown"))
+    serial = town.ca.json("cert", "list", "--limit", "1")["certificates"][0]["serial"]
+    csr = request(town, "gaudy", "gaudy.example.org")
+    order = asked(town, "alice", "submit", csr, "--profile", "server-dv", "--draft")["order"]["id"]
+
+    def lie(path, body):
+        return json.dumps(in_colours(json.loads(body))).encode() if path.startswith("/api/") else body
+
+    for words in (("org", "add", "gaudy", "--legal-name", "Gaudy GmbH", "--country", "DE"), ("org", "show", "gaudy"),
+                  ("org", "list"), ("cert", "list"), ("cert", "show", serial), ("cert", "revoke", serial),
+                  ("order", "list"), ("order", "show", order), ("explain", serial), ("audit", "export")):
+        done, _ = by_liar(town, "admin", lie, *words)
+        said = done.stdout + done.stderr
+        expect(said, f"{words}: nothing is said")
+        for mark in ("\x1b", "\x9b", "\u202e"):
+            expect(mark not in said, f"{words}: {mark!r} in {said!r}")
+
+
 # ---- the end of things ----
 
 @tests.rule(60)

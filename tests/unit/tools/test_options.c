@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "tools/options.h"
 
 /* What the command under test read. */
@@ -39,9 +40,22 @@ static int run_refusing(struct invocation *in)
 	return refuse(in);
 }
 
+/* As a server might word it that means no good. */
+static int run_refusing_in_colours(struct invocation *in)
+{
+	const struct option_spec specs[] = { OPTIONS_END };
+	if (options_read(in, specs, 0, 0))
+		return in->status;
+	(void)err_set(&in->error, ERR_BAD_NAME, "\033[2Jno\nsuch \xe2\x80\xaename");
+	(void)snprintf(in->error.causes, sizeof(in->error.causes), "a\rb");
+	(void)err_about(&in->error, "na\033me", "\033]0;x\007", "\xc2\x9b others");
+	return refuse(in);
+}
+
 static const struct command leaves[] = {
 	{ "leaf", "[X]", "A leaf", NULL, NULL, run_leaf },
 	{ "refuses", "CODE", "Refuses", NULL, NULL, run_refusing },
+	{ "colours", "", "Refuses", NULL, NULL, run_refusing_in_colours },
 	{ NULL, NULL, NULL, NULL, NULL, NULL },
 };
 static const struct command groups[] = {
@@ -50,7 +64,7 @@ static const struct command groups[] = {
 };
 static const struct command root = { "program", "", "A program", NULL, groups, NULL };
 
-/* What is printed is for people; the tests look at what comes back. */
+/* What is printed lies in the files "out" and "err". */
 static int run(int count, ...)
 {
 	char *arguments[16] = { (char *)"program" };
@@ -62,9 +76,9 @@ static int run(int count, ...)
 	memset(&seen, 0, sizeof(seen));
 	(void)fflush(NULL);
 	int out = dup(STDOUT_FILENO), err = dup(STDERR_FILENO);
-	FILE *null = freopen("/dev/null", "w", stdout);
-	FILE *null_err = freopen("/dev/null", "w", stderr);
-	int status = null && null_err ? options_run(&root, count + 1, arguments) : -1;
+	const FILE *to_out = freopen(unit_path("out"), "w", stdout);
+	const FILE *to_err = freopen(unit_path("err"), "w", stderr);
+	int status = to_out && to_err ? options_run(&root, count + 1, arguments) : -1;
 	(void)fflush(NULL);
 	(void)dup2(out, STDOUT_FILENO);
 	(void)dup2(err, STDERR_FILENO);
@@ -141,8 +155,37 @@ static void exit_status_follows_the_kind_of_error(void)
 	}
 }
 
+static void check_printed(const char *file, const char *expected)
+{
+	struct error err = ERR_INIT;
+	auto_buf text = BUF_INIT;
+	CHECK_OK(file_read(unit_path(file), 65536, &text, &err) == 0, &err);
+	CHECK_TEXT(buf_text(&text), expected);
+}
+
+static void a_refusal_lets_no_escape_sequence_through(void)
+{
+	CHECK_INT(run(2, "group", "colours"), 1);
+	auto_buf said = BUF_INIT;
+	buf_printf(&said,
+		   "chancery: ?[2Jno?such ???name\nbecause: a?b\nna\\x1bme: \\x1b]0;x\\x07\n"
+		   "allowed: \\xc2\\x9b others\nhint: %s\n",
+		   err_class(ERR_BAD_NAME)->remedy);
+	check_printed("err", buf_text(&said));
+	check_printed("out", "");
+	CHECK_INT(run(3, "group", "colours", "--json"), 1);
+	buf_clear(&said);
+	buf_printf(&said,
+		   "{\n  \"error\": {\n    \"code\": \"bad-name\",\n    \"title\": \"%s\",\n"
+		   "    \"detail\": \"?[2Jno?such ???name\",\n    \"member\": \"na\\\\x1bme\",\n"
+		   "    \"value\": \"\\\\x1b]0;x\\\\x07\",\n    \"allowed\": \"\\\\xc2\\\\x9b others\"\n  }\n}\n",
+		   err_class(ERR_BAD_NAME)->title);
+	check_printed("out", buf_text(&said));
+}
+
 SUITE(options)
 {
+	TEST(a_refusal_lets_no_escape_sequence_through);
 	TEST(finds_a_command_below_its_group);
 	TEST(takes_options_before_and_behind_the_words);
 	TEST(collects_what_is_given_several_times);

@@ -74,6 +74,18 @@ static void progress_is_for_terminals_alone(void)
 	CHECK_INT(out.len, 0);
 }
 
+static void print_said(void)
+{
+	output_say("%s waits for \xc3\x84rzte\n%s of %d\n", "\033[31mred", "nothing", 3);
+}
+
+static void what_is_said_lets_no_escape_sequence_through(void)
+{
+	auto_buf out = BUF_INIT;
+	capture(stdout, STDOUT_FILENO, print_said, &out);
+	CHECK_TEXT(buf_text(&out), "?[31mred waits for ??rzte\nnothing of 3\n");
+}
+
 static void text_that_would_turn_or_break_the_line_is_shown_as_marks(void)
 {
 	static const char *const texts[][2] = { { "\xc3\x84rzte GmbH", "\xc3\x84rzte GmbH" },
@@ -95,6 +107,7 @@ static void text_that_would_turn_or_break_the_line_is_shown_as_marks(void)
 SUITE(output)
 {
 	TEST(text_that_would_turn_or_break_the_line_is_shown_as_marks);
+	TEST(what_is_said_lets_no_escape_sequence_through);
 	TEST(aligns_columns_and_lets_no_escape_sequence_through);
 	TEST(progress_shows_after_a_second_and_is_taken_away);
 	TEST(progress_is_for_terminals_alone);
