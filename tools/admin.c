@@ -106,3 +106,30 @@ int admin_ask(struct admin *admin, enum message_type question, struct bytes payl
 		buf_add_bytes(answer, frame.payload);
 	return answer && answer->failed ? err_set(err, ERR_INTERNAL, "no memory for the answer") : 0;
 }
+
+int admin_ask_once(const struct common_options *common, enum message_type question, const char *name,
+		   enum message_type expected, struct buf *answer, struct error *err)
+{
+	auto_admin *admin = admin_open(common, err);
+	auto_buf payload = BUF_INIT;
+	const struct message_name named = { bytes_of(name) };
+	if (name)
+		message_name_write(&named, &payload);
+	return admin ? admin_ask(admin, question, buf_bytes(&payload), expected, answer, err) : -1;
+}
+
+int admin_remove(struct invocation *in, enum message_type question, const char *member, const char *kind,
+		 const char *consequence)
+{
+	const struct option_spec specs[] = { OPTIONS_END };
+	if (options_read(in, specs, 1, 1))
+		return in->status;
+	const char *name = in->operands[0];
+	if (admin_ask_once(&in->common, question, name, MSG_DONE, NULL, &in->error))
+		return refuse(in);
+	if (in->common.json)
+		output_json(json_pack("{s:s, s:b}", member, name, "removed", 1));
+	else
+		(void)printf("%s %s is removed%s.\n", kind, name, consequence);
+	return 0;
+}

@@ -22,4 +22,13 @@ CLEANUP_POINTER(admin, struct admin, admin_free)
 int admin_ask(struct admin *admin, enum message_type question, struct bytes payload, enum message_type expected,
 	      struct buf *answer, struct error *err);
 
+/* The same over a connection of its own. The payload is a struct message_name, or nothing where name is NULL. */
+int admin_ask_once(const struct common_options *common, enum message_type question, const char *name,
+		   enum message_type expected, struct buf *answer, struct error *err);
+
+/* A whole command: has the signer remove what its one operand names, and says that "KIND NAME is removed" and what
+ * follows from it; member: what JSON calls the name. The exit status. */
+int admin_remove(struct invocation *in, enum message_type question, const char *member, const char *kind,
+		 const char *consequence);
+
 #endif

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "tools/admin.h"
 #include "tools/cmd.h"
+#include "tools/list.h"
 
 #define TOKEN_OCTETS 32
 #define ID_OCTETS 8
@@ -136,6 +137,10 @@ static void add_row(struct table *table, const json_t *row)
 	table_add(table, cells);
 }
 
+static const struct list apitokens = { "apitokens",
+				       { "ID", "IDENTITY", "MAY", "PROFILES", "STATE", "UNTIL" },
+				       add_row };
+
 static int run_list(struct invocation *in)
 {
 	const struct option_spec specs[] = { OPTIONS_END };
@@ -143,43 +148,18 @@ static int run_list(struct invocation *in)
 		return in->status;
 	auto_buf answer = BUF_INIT;
 	auto_free struct message_apitokens *all = calloc(1, sizeof(*all));
-	auto_admin *admin = all ? admin_open(&in->common, &in->error) : NULL;
-	if (!admin || admin_ask(admin, MSG_APITOKEN_LIST, BYTES_NONE, MSG_APITOKENS, &answer, &in->error) ||
+	if (!all || admin_ask_once(&in->common, MSG_APITOKEN_LIST, NULL, MSG_APITOKENS, &answer, &in->error) ||
 	    message_apitokens_read(buf_bytes(&answer), all, &in->error))
 		return refuse(in);
-	json_t *rows = json_array();
-	auto_table table = TABLE_INIT(6);
-	const char *const heading[] = { "ID", "IDENTITY", "MAY", "PROFILES", "STATE", "UNTIL" };
-	table_add(&table, heading);
-	for (uint32_t i = 0; i < all->count; i++) {
-		json_t *row = token_json(&all->rows[i]);
-		add_row(&table, row);
-		(void)json_array_append_new(rows, row);
-	}
-	if (in->common.json)
-		output_json(json_pack("{s:O}", "apitokens", rows));
-	else
-		table_print(&table);
-	json_decref(rows);
-	return 0;
+	auto_json *rows = json_array();
+	for (uint32_t i = 0; i < all->count; i++)
+		(void)json_array_append_new(rows, token_json(&all->rows[i]));
+	return list_show(in, &apitokens, rows);
 }
 
 static int run_remove(struct invocation *in)
 {
-	const struct option_spec specs[] = { OPTIONS_END };
-	if (options_read(in, specs, 1, 1))
-		return in->status;
-	auto_admin *admin = admin_open(&in->common, &in->error);
-	auto_buf question = BUF_INIT;
-	const struct message_name request = { bytes_of(in->operands[0]) };
-	message_name_write(&request, &question);
-	if (!admin || admin_ask(admin, MSG_APITOKEN_REMOVE, buf_bytes(&question), MSG_DONE, NULL, &in->error))
-		return refuse(in);
-	if (in->common.json)
-		output_json(json_pack("{s:s, s:b}", "id", in->operands[0], "removed", 1));
-	else
-		(void)printf("API token %s is removed.\n", in->operands[0]);
-	return 0;
+	return admin_remove(in, MSG_APITOKEN_REMOVE, "id", "API token", "");
 }
 
 static const struct command commands[] = {

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "tools/cmd.h"
+#include "tools/list.h"
 
 static void path_of(struct buf *path, const char *serial, const char *behind)
 {
@@ -44,87 +45,38 @@ static void add_row(struct table *table, const json_t *row)
 	table_add(table, cells);
 }
 
-struct filter {
-	const char *name, *status, *profile, *issuer, *expiring;
-	unsigned limit;
-};
-
-static void add_filter(struct buf *path, const struct filter *f, const char *cursor, size_t left)
-{
-	buf_add_text(path, "/api/v1/certificates");
-	url_add_query(path, "name", f->name);
-	url_add_query(path, "status", f->status);
-	url_add_query(path, "profile", f->profile);
-	url_add_query(path, "issuer", f->issuer);
-	url_add_query(path, "expiring", f->expiring);
-	url_add_query(path, "cursor", cursor);
-	buf_printf(path, "%climit=%zu", memchr(path->data, '?', path->len) ? '&' : '?', left < 500 ? left : 500);
-	(void)buf_text(path);
-}
-
-/* All pages up to the limit, as one array. */
-static json_t *list_all(struct client *client, const struct filter *f, struct error *err)
-{
-	json_t *all = json_array();
-	auto_free char *cursor = NULL;
-	struct progress progress = progress_begin("certificates");
-	do {
-		auto_buf path = BUF_INIT;
-		add_filter(&path, f, cursor, f->limit - json_array_size(all));
-		json_t *page = client_get_json(client, buf_text(&path), err);
-		if (!page) {
-			json_decref(all);
-			all = NULL;
-			break;
-		}
-		(void)json_array_extend(all, json_object_get(page, "certificates"));
-		free(cursor);
-		const char *next = member_text(page, "next");
-		cursor = next[0] ? strdup(next) : NULL;
-		json_decref(page);
-		progress_step(&progress, json_array_size(all), 0);
-	} while (cursor && json_array_size(all) < f->limit);
-	progress_end(&progress);
-	return all;
-}
+static const struct list certificates = { "certificates",
+					  { "SERIAL", "STATUS", "PROFILE", "NOT AFTER", "REQUESTER", "NAMES" },
+					  add_row };
 
 static int run_list(struct invocation *in)
 {
-	struct filter f = { .limit = 100 };
+	const char *name = NULL, *status = NULL, *profile = NULL, *issuer = NULL, *expiring = NULL;
+	unsigned limit = 100;
 	const struct option_spec specs[] = {
-		{ "name", OPTION_TEXT, &f.name, "N", "with this name, or below it: .example.test" },
-		{ "status", OPTION_TEXT, &f.status, "S", "valid, revoked or held" },
-		{ "profile", OPTION_TEXT, &f.profile, "P", "of this profile" },
-		{ "issuer", OPTION_TEXT, &f.issuer, "I", "of this issuer" },
-		{ "expiring", OPTION_TEXT, &f.expiring, "30d", "that end within this time" },
-		{ "limit", OPTION_NUMBER, &f.limit, "N", "at most so many (100)" },
+		{ "name", OPTION_TEXT, &name, "N", "with this name, or below it: .example.test" },
+		{ "status", OPTION_TEXT, &status, "S", "valid, revoked or held" },
+		{ "profile", OPTION_TEXT, &profile, "P", "of this profile" },
+		{ "issuer", OPTION_TEXT, &issuer, "I", "of this issuer" },
+		{ "expiring", OPTION_TEXT, &expiring, "30d", "that end within this time" },
+		{ "limit", OPTION_NUMBER, &limit, "N", "at most so many (100)" },
 		OPTIONS_END,
 	};
 	if (options_read(in, specs, 0, 0))
 		return in->status;
 	int64_t ignored = 0;
-	if (f.expiring && duration_of(f.expiring, &ignored, &in->error))
+	if (expiring && duration_of(expiring, &ignored, &in->error))
 		return refuse(in);
 	auto_client *client = client_open(&in->common, &in->error);
-	json_t *all = client ? list_all(client, &f, &in->error) : NULL;
-	if (!all)
-		return refuse(in);
-	if (in->common.json) {
-		output_json(json_pack("{s:o}", "certificates", all));
-		return 0;
-	}
-	auto_table table = TABLE_INIT(6);
-	const char *const heading[] = { "SERIAL", "STATUS", "PROFILE", "NOT AFTER", "REQUESTER", "NAMES" };
-	table_add(&table, heading);
-	size_t i;
-	const json_t *row;
-	json_array_foreach(all, i, row)
-	{
-		add_row(&table, row);
-	}
-	table_print(&table);
-	json_decref(all);
-	return 0;
+	auto_buf path = BUF_INIT;
+	buf_add_text(&path, "/api/v1/certificates");
+	url_add_query(&path, "name", name);
+	url_add_query(&path, "status", status);
+	url_add_query(&path, "profile", profile);
+	url_add_query(&path, "issuer", issuer);
+	url_add_query(&path, "expiring", expiring);
+	auto_json *all = client ? list_pages(client, &certificates, buf_text(&path), limit, &in->error) : NULL;
+	return all ? list_show(in, &certificates, all) : refuse(in);
 }
 
 /* ---- show ---- */

@@ -9,6 +9,7 @@
 #include "store/record.h"
 #include "tools/admin.h"
 #include "tools/cmd.h"
+#include "tools/list.h"
 
 static const struct {
 	const char *name;
@@ -31,13 +32,6 @@ static int roles_of(const struct option_list *list, uint8_t *bits, struct error 
 		*bits |= roles[at].bit;
 	}
 	return 0;
-}
-
-static void roles_text(uint8_t bits, struct buf *out)
-{
-	for (size_t i = 0; i < 4; i++)
-		if (bits & roles[i].bit)
-			buf_printf(out, "%s%s", out->len ? "," : "", roles[i].name);
 }
 
 /* ---- add, renew, recover ---- */
@@ -189,79 +183,80 @@ static json_t *identity_json(const struct message_identity *row)
 			 clock_rfc3339(row->expires_s, expires), "certificates", serials);
 }
 
-static int ask_list(struct invocation *in, const char *name, struct buf *answer, struct message_identities *out)
+/* All of them, or one; a name that is none gives none. */
+static struct message_identities *ask_list(struct invocation *in, const char *name, struct buf *answer)
 {
-	auto_admin *admin = admin_open(&in->common, &in->error);
-	auto_buf question = BUF_INIT;
-	const struct message_name request = { bytes_of(name) };
-	message_name_write(&request, &question);
-	return !admin ||
-			       admin_ask(admin, MSG_IDENTITY_LIST, buf_bytes(&question), MSG_IDENTITIES, answer,
-					 &in->error) ||
-			       message_identities_read(buf_bytes(answer), out, &in->error)
-		       ? -1
-		       : 0;
+	struct message_identities *all = calloc(1, sizeof(*all));
+	if (all && admin_ask_once(&in->common, MSG_IDENTITY_LIST, name, MSG_IDENTITIES, answer, &in->error) == 0 &&
+	    message_identities_read(buf_bytes(answer), all, &in->error) == 0)
+		return all;
+	free(all);
+	return NULL;
 }
 
-static void add_row(struct table *table, const struct message_identity *row)
+static const char *state_of(const json_t *row)
 {
-	auto_buf name = BUF_INIT, bits = BUF_INIT;
-	char expires[CLOCK_TEXT_SIZE];
-	buf_add_bytes(&name, row->name);
-	roles_text(row->roles, &bits);
-	const char *const cells[] = { buf_text(&name), buf_text(&bits), row->removed ? "removed" : "active",
-				      clock_rfc3339(row->expires_s, expires) };
+	return json_is_true(json_object_get(row, "removed")) ? "removed" : "active";
+}
+
+static void roles_text(const json_t *row, struct buf *out)
+{
+	size_t i;
+	const json_t *role;
+	json_array_foreach(json_object_get(row, "roles"), i, role)
+	{
+		buf_printf(out, "%s%s", i ? "," : "", json_string_value(role));
+	}
+}
+
+static void add_row(struct table *table, const json_t *row)
+{
+	auto_buf names = BUF_INIT;
+	roles_text(row, &names);
+	const char *const cells[] = { member_text(row, "name"), buf_text(&names), state_of(row),
+				      member_text(row, "expires") };
 	table_add(table, cells);
 }
+
+static const struct list identities = { "identities", { "NAME", "ROLES", "STATE", "CERTIFICATE UNTIL" }, add_row };
 
 static int run_list(struct invocation *in)
 {
 	const struct option_spec specs[] = { OPTIONS_END };
 	auto_buf answer = BUF_INIT;
-	auto_free struct message_identities *all = calloc(1, sizeof(*all));
 	if (options_read(in, specs, 0, 0))
 		return in->status;
-	if (!all || ask_list(in, "", &answer, all))
+	auto_free struct message_identities *all = ask_list(in, "", &answer);
+	if (!all)
 		return refuse(in);
-	json_t *rows = json_array();
-	auto_table table = TABLE_INIT(4);
-	const char *const heading[] = { "NAME", "ROLES", "STATE", "CERTIFICATE UNTIL" };
-	table_add(&table, heading);
-	for (uint32_t i = 0; i < all->count; i++) {
+	auto_json *rows = json_array();
+	for (uint32_t i = 0; i < all->count; i++)
 		(void)json_array_append_new(rows, identity_json(&all->rows[i]));
-		add_row(&table, &all->rows[i]);
-	}
-	if (in->common.json)
-		output_json(json_pack("{s:O}", "identities", rows));
-	else
-		table_print(&table);
-	json_decref(rows);
-	return 0;
+	return list_show(in, &identities, rows);
 }
 
 static int run_show(struct invocation *in)
 {
 	const struct option_spec specs[] = { OPTIONS_END };
-	auto_buf answer = BUF_INIT;
-	auto_free struct message_identities *all = calloc(1, sizeof(*all));
+	auto_buf answer = BUF_INIT, names = BUF_INIT;
 	if (options_read(in, specs, 1, 1))
 		return in->status;
-	if (!all || ask_list(in, in->operands[0], &answer, all))
+	auto_free struct message_identities *all = ask_list(in, in->operands[0], &answer);
+	if (!all)
 		return refuse(in);
 	if (all->count != 1) {
 		(void)err_set(&in->error, ERR_NOT_FOUND, "there is no identity %s", in->operands[0]);
 		return refuse(in);
 	}
-	json_t *row = identity_json(&all->rows[0]);
+	auto_json *row = identity_json(&all->rows[0]);
 	if (in->common.json) {
-		output_json(row);
+		output_json(json_incref(row));
 		return 0;
 	}
-	auto_buf bits = BUF_INIT;
-	roles_text(all->rows[0].roles, &bits);
+	roles_text(row, &names);
 	output_fact("name", member_text(row, "name"));
-	output_fact("roles", buf_text(&bits));
-	output_fact("state", all->rows[0].removed ? "removed" : "active");
+	output_fact("roles", buf_text(&names));
+	output_fact("state", state_of(row));
 	output_fact("created", member_text(row, "created"));
 	output_fact("expires", member_text(row, "expires"));
 	size_t i;
@@ -270,26 +265,12 @@ static int run_show(struct invocation *in)
 	{
 		output_fact("certificate", json_string_value(serial));
 	}
-	json_decref(row);
 	return 0;
 }
 
 static int run_remove(struct invocation *in)
 {
-	const struct option_spec specs[] = { OPTIONS_END };
-	if (options_read(in, specs, 1, 1))
-		return in->status;
-	auto_admin *admin = admin_open(&in->common, &in->error);
-	auto_buf question = BUF_INIT;
-	const struct message_name request = { bytes_of(in->operands[0]) };
-	message_name_write(&request, &question);
-	if (!admin || admin_ask(admin, MSG_IDENTITY_REMOVE, buf_bytes(&question), MSG_DONE, NULL, &in->error))
-		return refuse(in);
-	if (in->common.json)
-		output_json(json_pack("{s:s, s:b}", "name", in->operands[0], "removed", 1));
-	else
-		(void)printf("Identity %s is removed, its certificates are revoked.\n", in->operands[0]);
-	return 0;
+	return admin_remove(in, MSG_IDENTITY_REMOVE, "name", "Identity", ", its certificates are revoked");
 }
 
 static const char add_detail[] =

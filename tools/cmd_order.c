@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/secret.h"
+#include "tools/list.h"
 #include "tools/order_text.h"
 
-#define PAGE 500
 #define WORDS_SHOWN 60
 
 void order_path(struct buf *path, const char *id, const char *behind)
@@ -48,43 +48,6 @@ int order_show(const struct invocation *in, json_t *order, const struct own_requ
 
 /* ---- list ---- */
 
-struct filter {
-	const char *status;
-	bool mine;
-	unsigned limit;
-};
-
-static json_t *get_page(struct client *client, const struct filter *f, const char *cursor, size_t left,
-			struct error *err)
-{
-	auto_buf path = BUF_INIT;
-	buf_printf(&path, "/api/v1/orders?limit=%zu", left < PAGE ? left : PAGE);
-	url_add_query(&path, "status", f->status);
-	url_add_query(&path, "mine", f->mine ? "true" : NULL);
-	url_add_query(&path, "cursor", cursor);
-	return client_get_json(client, buf_text(&path), err);
-}
-
-/* All pages up to the limit, as one array. */
-static json_t *list_all(struct client *client, const struct filter *f, struct error *err)
-{
-	auto_json *all = json_array();
-	auto_free char *cursor = NULL;
-	struct progress progress = progress_begin("orders");
-	bool failed;
-	do {
-		auto_json *page = get_page(client, f, cursor, f->limit - json_array_size(all), err);
-		failed = !page;
-		(void)json_array_extend(all, json_object_get(page, "orders"));
-		free(cursor);
-		const char *next = member_text(page, "next");
-		cursor = next[0] ? strdup(next) : NULL;
-		progress_step(&progress, json_array_size(all), 0);
-	} while (cursor && json_array_size(all) < f->limit);
-	progress_end(&progress);
-	return failed ? NULL : TAKE(all);
-}
-
 /* The list has its first words; `order show` has them all. */
 static void add_words(const char *text, struct buf *out)
 {
@@ -113,36 +76,30 @@ static void add_row(struct table *table, const json_t *row)
 	table_add(table, cells);
 }
 
+static const struct list orders = { "orders",
+				    { "ORDER", "STATE", "PROFILE", "REQUESTER", "EXPIRES", "NAMES", "WAITS FOR" },
+				    add_row };
+
 static int run_list(struct invocation *in)
 {
-	struct filter f = { .limit = 100 };
+	const char *status = NULL;
+	bool mine = false;
+	unsigned limit = 100;
 	const struct option_spec specs[] = {
-		{ "status", OPTION_TEXT, &f.status, "S", "draft, pending-validation, pending-approval, issued ..." },
-		{ "mine", OPTION_FLAG, &f.mine, NULL, "one's own alone" },
-		{ "limit", OPTION_NUMBER, &f.limit, "N", "at most so many (100)" },
+		{ "status", OPTION_TEXT, &status, "S", "draft, pending-validation, pending-approval, issued ..." },
+		{ "mine", OPTION_FLAG, &mine, NULL, "one's own alone" },
+		{ "limit", OPTION_NUMBER, &limit, "N", "at most so many (100)" },
 		OPTIONS_END,
 	};
 	if (options_read(in, specs, 0, 0))
 		return in->status;
 	auto_client *client = client_open(&in->common, &in->error);
-	auto_json *all = client ? list_all(client, &f, &in->error) : NULL;
-	if (!all)
-		return refuse(in);
-	if (in->common.json) {
-		output_json(json_pack("{s:O}", "orders", all));
-		return 0;
-	}
-	auto_table table = TABLE_INIT(7);
-	const char *const heading[] = { "ORDER", "STATE", "PROFILE", "REQUESTER", "EXPIRES", "NAMES", "WAITS FOR" };
-	table_add(&table, heading);
-	size_t i;
-	const json_t *row;
-	json_array_foreach(all, i, row)
-	{
-		add_row(&table, row);
-	}
-	table_print(&table);
-	return 0;
+	auto_buf path = BUF_INIT;
+	buf_add_text(&path, "/api/v1/orders");
+	url_add_query(&path, "status", status);
+	url_add_query(&path, "mine", mine ? "true" : NULL);
+	auto_json *all = client ? list_pages(client, &orders, buf_text(&path), limit, &in->error) : NULL;
+	return all ? list_show(in, &orders, all) : refuse(in);
 }
 
 /* ---- show, and what a requester does ---- */

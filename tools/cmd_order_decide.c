@@ -2,8 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "tools/ask.h"
 #include "tools/cmd_order.h"
 #include "tools/decision.h"
 #include "tools/tbs_facts.h"
@@ -88,42 +86,28 @@ static int report(const struct invocation *in, json_t *order, enum ca_decision d
 	return 0;
 }
 
-static int decide(struct invocation *in, enum ca_decision decision, const char *reason, bool yes)
+static int decide(struct invocation *in, struct decision *d, bool yes)
 {
-	const struct clock clock = clock_system();
 	struct error *err = &in->error;
 	auto_case c = { .tbs = BUF_INIT };
-	auto_buf text = BUF_INIT, question = BUF_INIT;
+	auto_buf text = BUF_INIT;
 	auto_client *client = client_open(&in->common, err);
-	if (!client || fetch(client, in->operands[0], &c, err))
+	if (!client || fetch(client, d->id, &c, err))
 		return -1;
 	describe(&c, &text);
 	output_text(&text, in->common.json);
-	buf_printf(&question, "\nSign to %s it", ca_decision_name(decision));
-	if (!yes && ask_yes(buf_text(&question), err))
-		return -1;
-	const struct decision d = { .decision = decision,
-				    .id = in->operands[0],
-				    .about = buf_bytes(&c.tbs),
-				    .reason = reason,
-				    .time_s = clock_now_ms(&clock) / 1000 };
-	auto_json *order = decision_send(client, &d, err);
-	return order ? report(in, order, decision) : -1;
+	d->about = buf_bytes(&c.tbs);
+	auto_json *order = decision_make(client, d, "it", yes, err);
+	return order ? report(in, order, d->decision) : -1;
 }
 
 static int run(struct invocation *in, enum ca_decision decision, const char *reason)
 {
+	struct decision d = { .decision = decision, .reason = reason };
 	bool yes = false;
-	const struct option_spec specs[] = {
-		{ "reason", OPTION_TEXT, &reason, "TEXT", "why: stands in the statement that you sign" },
-		{ "yes", OPTION_FLAG, &yes, NULL, "sign without asking at the terminal" },
-		OPTIONS_END,
-	};
-	if (options_read(in, specs, 1, 1))
+	if (decision_options(in, "who asked has to know why", &d, &yes))
 		return in->status;
-	if (!reason)
-		return refuse_usage(in, "--reason is needed: who asked has to know why");
-	return decide(in, decision, reason, yes) ? refuse(in) : 0;
+	return decide(in, &d, yes) ? refuse(in) : 0;
 }
 
 int order_approve(struct invocation *in)

@@ -4,10 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/text.h"
-#include "tools/ask.h"
 #include "tools/decision.h"
+#include "tools/list.h"
 
 void org_path(struct buf *path, const char *id, const char *behind)
 {
@@ -26,6 +25,18 @@ json_t *org_get(struct client *client, const char *id, struct error *err)
 
 /* ---- list, show ---- */
 
+static void add_row(struct table *table, const json_t *row)
+{
+	const char *const cells[] = { member_text(row, "id"), member_text(row, "status"),
+				      member_text(row, "validUntil"), member_text(row, "country"),
+				      member_text(row, "legalName") };
+	table_add(table, cells);
+}
+
+static const struct list organizations = { "organizations",
+					   { "ORGANIZATION", "STATE", "VALID UNTIL", "COUNTRY", "LEGAL NAME" },
+					   add_row };
+
 static int run_list(struct invocation *in)
 {
 	const struct option_spec specs[] = { OPTIONS_END };
@@ -33,26 +44,7 @@ static int run_list(struct invocation *in)
 		return in->status;
 	auto_client *client = client_open(&in->common, &in->error);
 	auto_json *all = client ? client_get_json(client, "/api/v1/organizations", &in->error) : NULL;
-	if (!all)
-		return refuse(in);
-	if (in->common.json) {
-		output_json(json_incref(all));
-		return 0;
-	}
-	auto_table table = TABLE_INIT(5);
-	const char *const heading[] = { "ORGANIZATION", "STATE", "VALID UNTIL", "COUNTRY", "LEGAL NAME" };
-	table_add(&table, heading);
-	size_t i;
-	const json_t *row;
-	json_array_foreach(json_object_get(all, "organizations"), i, row)
-	{
-		const char *const cells[] = { member_text(row, "id"), member_text(row, "status"),
-					      member_text(row, "validUntil"), member_text(row, "country"),
-					      member_text(row, "legalName") };
-		table_add(&table, cells);
-	}
-	table_print(&table);
-	return 0;
+	return all ? list_show(in, &organizations, json_object_get(all, organizations.member)) : refuse(in);
 }
 
 int org_show(const struct invocation *in, json_t *organization)
@@ -144,48 +136,34 @@ static int check_id(const char *id, struct buf *record, struct error *err)
 		       : err_set(err, ERR_INTEGRITY, "the record is not that of organization %s", id);
 }
 
-static int decide(struct invocation *in, enum ca_decision decision, const char *reason, bool yes)
+static int decide(struct invocation *in, struct decision *d, bool yes)
 {
-	const struct clock clock = clock_system();
 	struct error *err = &in->error;
-	auto_buf record = BUF_INIT, shown = BUF_INIT, question = BUF_INIT;
+	auto_buf record = BUF_INIT, shown = BUF_INIT;
 	auto_client *client = client_open(&in->common, err);
-	if (!client || fetch_record(client, in->operands[0], &record, err) || check_id(in->operands[0], &record, err))
+	if (!client || fetch_record(client, d->id, &record, err) || check_id(d->id, &record, err))
 		return -1;
 	output_add_safe(&shown, buf_text(&record), true);
 	output_text(&shown, in->common.json);
-	buf_printf(&question, "\nSign to %s this record", ca_decision_name(decision));
-	if (!yes && ask_yes(buf_text(&question), err))
-		return -1;
-	const struct decision d = { .decision = decision,
-				    .id = in->operands[0],
-				    .about = buf_bytes(&record),
-				    .reason = reason,
-				    .time_s = clock_now_ms(&clock) / 1000 };
-	auto_json *organization = decision_send(client, &d, err);
+	d->about = buf_bytes(&record);
+	auto_json *organization = decision_make(client, d, "this record", yes, err);
 	if (!organization)
 		return -1;
 	if (in->common.json)
 		output_json(json_incref(organization));
 	else
-		(void)printf("Organization %s is %s now.\n", in->operands[0],
-			     decision == DECISION_VET ? "vetted" : "suspended");
+		(void)printf("Organization %s is %s now.\n", d->id,
+			     d->decision == DECISION_VET ? "vetted" : "suspended");
 	return 0;
 }
 
 static int run_decide(struct invocation *in, enum ca_decision decision, const char *reason)
 {
+	struct decision d = { .decision = decision, .reason = reason };
 	bool yes = false;
-	const struct option_spec specs[] = {
-		{ "reason", OPTION_TEXT, &reason, "TEXT", "why: stands in the statement that you sign" },
-		{ "yes", OPTION_FLAG, &yes, NULL, "sign without asking at the terminal" },
-		OPTIONS_END,
-	};
-	if (options_read(in, specs, 1, 1))
+	if (decision_options(in, "why it may not be used any more", &d, &yes))
 		return in->status;
-	if (!reason)
-		return refuse_usage(in, "--reason is needed: why it may not be used any more");
-	return decide(in, decision, reason, yes) ? refuse(in) : 0;
+	return decide(in, &d, yes) ? refuse(in) : 0;
 }
 
 static int run_vet(struct invocation *in)

@@ -138,11 +138,7 @@ static int copy_folder(const char *from, const char *to, bool take, struct error
 
 static int backup_running(struct invocation *in, const char *folder)
 {
-	auto_admin *admin = admin_open(&in->common, &in->error);
-	auto_buf question = BUF_INIT;
-	const struct message_name request = { bytes_of(folder) };
-	message_name_write(&request, &question);
-	return admin ? admin_ask(admin, MSG_STORE_BACKUP, buf_bytes(&question), MSG_DONE, NULL, &in->error) : -1;
+	return admin_ask_once(&in->common, MSG_STORE_BACKUP, folder, MSG_DONE, NULL, &in->error);
 }
 
 /* In a process that becomes the store's user; the rest of us stays who we are. */
@@ -280,8 +276,7 @@ static int restore(struct invocation *in, const struct ca_config *config, const 
 
 static int confirm(struct invocation *in)
 {
-	auto_admin *admin = admin_open(&in->common, &in->error);
-	if (!admin || admin_ask(admin, MSG_RESTORE_CONFIRM, BYTES_NONE, MSG_DONE, NULL, &in->error))
+	if (admin_ask_once(&in->common, MSG_RESTORE_CONFIRM, NULL, MSG_DONE, NULL, &in->error))
 		return refuse(in);
 	if (in->common.json)
 		output_json(json_pack("{s:b}", "confirmed", 1));

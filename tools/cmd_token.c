@@ -6,6 +6,7 @@
 #include "hsm/key.h"
 #include "tools/admin.h"
 #include "tools/cmd_token.h"
+#include "tools/list.h"
 
 #define TOKENS_MAX 64
 
@@ -83,6 +84,20 @@ static int list_all(struct invocation *in, const char *module, json_t *rows)
 	return 0;
 }
 
+static void add_row(struct table *table, const json_t *row)
+{
+	bool initialized = json_is_true(json_object_get(row, "initialized"));
+	bool locked = json_is_true(json_object_get(row, "pinLocked"));
+	const char *const cells[] = { member_text(row, "label"), member_text(row, "manufacturer"),
+				      member_text(row, "model"), member_text(row, "serial"),
+				      locked        ? "PIN locked"
+				      : initialized ? "initialized"
+						    : "uninitialized" };
+	table_add(table, cells);
+}
+
+static const struct list tokens = { "tokens", { "LABEL", "MANUFACTURER", "MODEL", "SERIAL", "STATE" }, add_row };
+
 static int run_list(struct invocation *in)
 {
 	const char *module = NULL;
@@ -90,33 +105,8 @@ static int run_list(struct invocation *in)
 					     OPTIONS_END };
 	if (options_read(in, specs, 0, 0))
 		return in->status;
-	json_t *rows = json_array();
-	if (list_all(in, module, rows)) {
-		json_decref(rows);
-		return refuse(in);
-	}
-	auto_table table = TABLE_INIT(5);
-	const char *const heading[] = { "LABEL", "MANUFACTURER", "MODEL", "SERIAL", "STATE" };
-	table_add(&table, heading);
-	size_t i;
-	const json_t *row;
-	json_array_foreach(rows, i, row)
-	{
-		bool initialized = json_is_true(json_object_get(row, "initialized"));
-		bool locked = json_is_true(json_object_get(row, "pinLocked"));
-		const char *const cells[] = { member_text(row, "label"), member_text(row, "manufacturer"),
-					      member_text(row, "model"), member_text(row, "serial"),
-					      locked        ? "PIN locked"
-					      : initialized ? "initialized"
-							    : "uninitialized" };
-		table_add(&table, cells);
-	}
-	if (in->common.json)
-		output_json(json_pack("{s:O}", "tokens", rows));
-	else
-		table_print(&table);
-	json_decref(rows);
-	return 0;
+	auto_json *rows = json_array();
+	return list_all(in, module, rows) ? refuse(in) : list_show(in, &tokens, rows);
 }
 
 /* ---- keygen ---- */
@@ -169,6 +159,27 @@ static int run_keygen(struct invocation *in)
 
 /* ---- status ---- */
 
+static json_t *state_json(const struct message_token *t)
+{
+	auto_buf said = BUF_INIT, why = BUF_INIT;
+	buf_add_bytes(&said, t->why);
+	output_add_safe(&why, buf_text(&said), false); /* it may have words of the token's, in whatever encoding */
+	return json_pack("{s:s%, s:s%, s:s, s:I, s:I}", "name", (const char *)t->name.data, t->name.len, "state",
+			 (const char *)t->state.data, t->state.len, "why", buf_text(&why), "seconds",
+			 (json_int_t)t->since_s, "signatures", (json_int_t)t->signatures);
+}
+
+static void add_state(struct table *table, const json_t *row)
+{
+	auto_buf count = BUF_INIT;
+	buf_printf(&count, "%" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(row, "signatures")));
+	const char *const cells[] = { member_text(row, "name"), member_text(row, "state"), buf_text(&count),
+				      member_text(row, "why") };
+	table_add(table, cells);
+}
+
+static const struct list states = { "tokens", { "TOKEN", "STATE", "SIGNATURES", "WHY" }, add_state };
+
 static int run_status(struct invocation *in)
 {
 	const struct option_spec specs[] = { OPTIONS_END };
@@ -176,34 +187,17 @@ static int run_status(struct invocation *in)
 		return in->status;
 	auto_buf answer = BUF_INIT;
 	auto_free struct message_health *health = calloc(1, sizeof(*health));
-	auto_admin *admin = health ? admin_open(&in->common, &in->error) : NULL;
-	if (!admin || admin_ask(admin, MSG_HEALTH_GET, BYTES_NONE, MSG_HEALTH, &answer, &in->error) ||
+	if (!health || admin_ask_once(&in->common, MSG_HEALTH_GET, NULL, MSG_HEALTH, &answer, &in->error) ||
 	    message_health_read(buf_bytes(&answer), health, &in->error))
 		return refuse(in);
-	json_t *rows = json_array();
-	auto_table table = TABLE_INIT(4);
-	const char *const heading[] = { "TOKEN", "STATE", "SIGNATURES", "WHY" };
+	auto_json *rows = json_array();
 	bool all_up = true;
-	table_add(&table, heading);
 	for (uint32_t i = 0; i < health->token_count; i++) {
-		auto_buf name = BUF_INIT, state = BUF_INIT, count = BUF_INIT, why = BUF_INIT;
-		buf_add_bytes(&name, health->tokens[i].name);
-		buf_add_bytes(&state, health->tokens[i].state);
-		buf_printf(&count, "%llu", (unsigned long long)health->tokens[i].signatures);
-		buf_add_bytes(&why, health->tokens[i].why);
-		const char *const cells[] = { buf_text(&name), buf_text(&state), buf_text(&count), buf_text(&why) };
-		table_add(&table, cells);
-		(void)json_array_append_new(rows,
-					    json_pack("{s:s, s:s, s:s, s:I, s:I}", "name", cells[0], "state", cells[1],
-						      "why", cells[3], "seconds", (json_int_t)health->tokens[i].since_s,
-						      "signatures", (json_int_t)health->tokens[i].signatures));
-		all_up = all_up && (strcmp(cells[1], "up") == 0 || strcmp(cells[1], "offline") == 0);
+		const struct message_token *t = &health->tokens[i];
+		(void)json_array_append_new(rows, state_json(t));
+		all_up = all_up && (bytes_are(t->state, "up") || bytes_are(t->state, "offline"));
 	}
-	if (in->common.json)
-		output_json(json_pack("{s:O}", "tokens", rows));
-	else
-		table_print(&table);
-	json_decref(rows);
+	(void)list_show(in, &states, rows);
 	return all_up ? 0 : err_class(ERR_TOKEN_UNAVAILABLE)->exit_status;
 }
 

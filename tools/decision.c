@@ -2,8 +2,10 @@
 
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "tools/ask.h"
 #include "tools/output.h"
 
 #define ROOTS_MAX ((size_t)1 << 20)
@@ -68,7 +70,7 @@ static void path_of(const struct decision *d, struct buf *out)
 	buf_printf(out, "/%s", ca_decision_name(d->decision));
 }
 
-json_t *decision_send(struct client *client, const struct decision *d, struct error *err)
+static json_t *sign_and_send(struct client *client, const struct decision *d, struct error *err)
 {
 	auto_buf statement = BUF_INIT, signature = BUF_INIT, path = BUF_INIT;
 	struct credential *by = client_credential(client);
@@ -84,4 +86,30 @@ json_t *decision_send(struct client *client, const struct decision *d, struct er
 	if (!body)
 		(void)err_set(err, ERR_INTERNAL, "no memory for a statement");
 	return body ? client_post_json(client, buf_text(&path), body, err) : NULL;
+}
+
+bool decision_options(struct invocation *in, const char *why, struct decision *d, bool *yes)
+{
+	const struct option_spec specs[] = {
+		{ "reason", OPTION_TEXT, &d->reason, "TEXT", "why: stands in the statement that you sign" },
+		{ "yes", OPTION_FLAG, yes, NULL, "sign without asking at the terminal" },
+		OPTIONS_END,
+	};
+	if (options_read(in, specs, 1, 1))
+		return true;
+	d->id = in->operands[0];
+	if (!d->reason)
+		(void)refuse_usage(in, "--reason is needed: %s", why);
+	return !d->reason;
+}
+
+json_t *decision_make(struct client *client, struct decision *d, const char *what, bool yes, struct error *err)
+{
+	const struct clock clock = clock_system();
+	auto_buf question = BUF_INIT;
+	buf_printf(&question, "\nSign to %s %s", ca_decision_name(d->decision), what);
+	if (!yes && ask_yes(buf_text(&question), err))
+		return NULL;
+	d->time_s = clock_now_ms(&clock) / 1000;
+	return sign_and_send(client, d, err);
 }

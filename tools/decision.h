@@ -29,8 +29,13 @@ int decision_ca(const char *path, uint8_t out[32], struct error *err);
 int decision_sign(struct credential *by, const uint8_t ca[32], const struct decision *d, struct buf *statement,
 		  struct buf *signature, struct error *err);
 
-/* Signs and sends it. The server's answer, the caller's reference; or NULL. ERR_USAGE where the client asks with a
- * token, which can decide nothing. */
-json_t *decision_send(struct client *client, const struct decision *d, struct error *err);
+/* The options of a command that decides about its one operand: fills id and reason (which may be there already, for
+ * who gives none), and *yes where nothing is to be asked. why: that a reason is needed. As options_read. */
+bool decision_options(struct invocation *in, const char *why, struct decision *d, bool *yes);
+
+/* What was fetched and shown (`about`) is decided now: asked for at the terminal, as "Sign to DECISION WHAT", unless
+ * yes; then signed and sent. The server's answer, the caller's reference; or NULL. ERR_CONFLICT where the answer was
+ * not yes; ERR_USAGE where there is no terminal, or where the client asks with a token, which can decide nothing. */
+json_t *decision_make(struct client *client, struct decision *d, const char *what, bool yes, struct error *err);
 
 #endif

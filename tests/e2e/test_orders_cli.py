@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 from support.client import refused
 from support.harness import Tests, contains, equal, expect, run, wait_until
@@ -207,12 +208,12 @@ def an_explanation_is_read_in_words_and_proves_itself_as_a_file(town):
 
 # ---- a front that was taken over ----
 
-def by_liar(town, who, lie, *words, **more):
+def by_liar(town, who, lie, *words, ask=lambda path: path, **more):
     """The command against a server that lies; what was said, and the liar."""
     out = town.env.path("liar")
     if not os.path.exists(out):
         town.ca.cli("issue", "--profile", "server-dv", "--name", "localhost", "--out", out)
-    with Liar(town, out, who, lie) as liar:
+    with Liar(town, out, who, lie, ask) as liar:
         return cli(town, who, *words, "--server", liar.url, "--ca", town.ca.root, **more), liar
 
 
@@ -309,6 +310,24 @@ def a_front_that_lies_moves_no_terminal(town):
         expect(said, f"{words}: nothing is said")
         for mark in ("\x1b", "\x9b", "\u202e"):
             expect(mark not in said, f"{words}: {mark!r} in {said!r}")
+
+
+@tests.rule(60)
+def a_list_of_several_pages_is_shown_as_one(town):
+    csr = request(town, "page", "page.example.org")
+    for _ in range(3):
+        town.ca.cli("issue", "--profile", "client", "--name", "page", "--out", town.env.path("page"), "--force")
+        asked(town, "alice", "submit", csr, "--profile", "server-dv", "--draft")
+
+    def small_pages(path):
+        return re.sub(r"limit=\d+", "limit=1", path)
+
+    for kind in ("cert", "order"):
+        words = (kind, "list", "--limit", "3")
+        done, liar = by_liar(town, "admin", lambda _path, body: body, *words, "--json", ask=small_pages)
+        equal(json.loads(done.stdout), asked(town, "admin", *words), f"{kind}: the pages together")
+        limits = [path.rpartition("limit=")[2] for _, path, _ in liar.asked]
+        equal(limits, ["3", "2", "1"], f"{kind}: what was asked for")
 
 
 # ---- the end of things ----

@@ -12,9 +12,9 @@ from .harness import free_port
 
 class Liar:
     """lie(path, body) gets each answer's body and returns what is answered instead. certificate: a folder. The real
-    server is asked as `who`: one person at a time."""
+    server is asked as `who`: one person at a time. ask(path): another path that is asked for instead."""
 
-    def __init__(self, town, certificate, who, lie):
+    def __init__(self, town, certificate, who, lie, ask=lambda path: path):
         liar = self
         self.town, self.who, self.lie, self.port, self.asked = town, who, lie, free_port(), []
 
@@ -25,7 +25,7 @@ class Liar:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 liar.asked.append((self.command, self.path, body))
                 client = liar.town.ca.client(liar.town.folders[liar.who])
-                answer = client.request(self.command, self.path, body or None,
+                answer = client.request(self.command, ask(self.path), body or None,
                                         content_type=self.headers.get("Content-Type"))
                 told = liar.lie(self.path, answer.body) if answer.status < 300 else answer.body
                 self.send_response(answer.status)
