@@ -8,7 +8,6 @@
 #include "ca-core/lint.h"
 
 #define FIRST_LINE "chancery-statement-v1"
-#define ID_MAX 64
 #define HASH_LEN 32
 
 const char *ca_decision_name(enum ca_decision decision)
@@ -27,10 +26,10 @@ static bool is_made_of(struct bytes text, const char *marks)
 		if (!letter && (!c || !strchr(marks, c)))
 			return false;
 	}
-	return text.len >= 1 && text.len <= ID_MAX;
+	return text.len >= 1 && text.len <= CA_STATEMENT_ID_MAX;
 }
 
-static bool is_id(struct bytes text)
+bool ca_statement_is_id(struct bytes text)
 {
 	return is_made_of(text, "._-");
 }
@@ -83,7 +82,7 @@ static int check(const struct ca_statement *s, struct error *err)
 	char time[CLOCK_TEXT_SIZE];
 	int64_t time_s = -1;
 	struct error ignored = ERR_INIT;
-	if (!is_id(s->id))
+	if (!ca_statement_is_id(s->id))
 		return cannot_say(err, "id", s->id, ID_FORM);
 	if (!is_decision(s->decision, s->organization))
 		return cannot_say(err, "decision", bytes_of(ca_decision_name(s->decision)),
@@ -175,7 +174,7 @@ static int read_subject(struct lines *l, struct ca_statement *s)
 {
 	next_line(l);
 	s->organization = line_starts(l, "subject: organization ", &s->id);
-	if ((!s->organization && !line_starts(l, "subject: order ", &s->id)) || !is_id(s->id))
+	if ((!s->organization && !line_starts(l, "subject: order ", &s->id)) || !ca_statement_is_id(s->id))
 		return mismatch(l, "subject: order ID\" or \"subject: organization ID");
 	return 0;
 }

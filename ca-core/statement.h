@@ -30,17 +30,21 @@ const char *ca_decision_name(enum ca_decision decision); /* "approve", ... */
 
 #define CA_STATEMENT_MAX 1024 /* octets of a whole statement */
 #define CA_STATEMENT_REASON_MAX 500
+#define CA_STATEMENT_ID_MAX 64
 #define CA_STATEMENT_SKEW_S 300 /* its time may differ by so much from the signer's */
 
 struct ca_statement {
 	uint8_t ca[32];            /* SHA-256 of the root certificate's DER */
 	bool organization;         /* the subject is an organization; else an order */
-	struct bytes id;           /* of the subject: 1 to 64 of [A-Za-z0-9._-] */
+	struct bytes id;           /* of the subject: ca_statement_is_id */
 	uint8_t sha256[32];        /* of what is decided about */
 	enum ca_decision decision; /* approve and deny of orders, vet and suspend of organizations */
 	struct bytes by, reason;
 	int64_t time_s;
 };
+
+/* Whether it can be the id of an order or an organization: 1 to 64 of [A-Za-z0-9._-]. */
+bool ca_statement_is_id(struct bytes text);
 
 /* Appends the text. ERR_BAD_REQUEST, naming the member, for what no statement can say (a line break in the reason). */
 int ca_statement_write(const struct ca_statement *s, struct buf *out, struct error *err);

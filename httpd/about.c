@@ -1,22 +1,12 @@
 #include "httpd/about.h"
 
-#include <string.h>
-
 #include "ca-core/message_order.h"
-
-bool about_is_id(struct bytes text)
-{
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-	bool good = text.len >= 1 && text.len <= ABOUT_ID_MAX;
-	for (size_t i = 0; good && i < text.len; i++)
-		good = memchr(alphabet, text.data[i], sizeof(alphabet) - 1) != NULL;
-	return good;
-}
+#include "ca-core/statement.h"
 
 int about_id(const struct request *r, const char *what, struct bytes *id, struct error *err)
 {
 	*id = r->parameters[0];
-	if (about_is_id(*id))
+	if (ca_statement_is_id(*id))
 		return 0;
 	auto_buf shown = BUF_INIT;
 	buf_add_bytes(&shown, *id);

@@ -9,10 +9,6 @@
 
 #include "httpd/request.h"
 
-#define ABOUT_ID_MAX 64
-
-/* Whether it can be an id as statements have them: 1 to 64 of [A-Za-z0-9._-]. */
-bool about_is_id(struct bytes text);
 /* The id in the path. ERR_NOT_FOUND for what can be none; what: "order". */
 int about_id(const struct request *r, const char *what, struct bytes *id, struct error *err);
 /* Asks the signer with struct message_order_get about the id in the path, or refuses r. */

@@ -37,15 +37,20 @@ struct json_reader json_reader_of(json_t *object, const char *place, struct erro
 	return in;
 }
 
+static bool is_known(const struct json_reader *in, const char *name)
+{
+	for (size_t i = 0; i < in->known_count; i++)
+		if (strcmp(in->known[i], name) == 0)
+			return true;
+	return false;
+}
+
 /* The member's value, which is known from now on; NULL where it is left out, or something has failed. */
 static json_t *look_up(struct json_reader *in, const char *name)
 {
 	if (in->failed)
 		return NULL;
-	bool known = false;
-	for (size_t i = 0; !known && i < in->known_count; i++)
-		known = strcmp(in->known[i], name) == 0;
-	if (!known && in->known_count < JSON_MEMBERS_MAX)
+	if (!is_known(in, name) && in->known_count < JSON_MEMBERS_MAX)
 		in->known[in->known_count++] = name;
 	return json_object_get(in->object, name);
 }
@@ -169,14 +174,6 @@ void json_read_refuse(struct json_reader *in, const char *name, const char *why,
 }
 
 /* ---- the end ---- */
-
-static bool is_known(const struct json_reader *in, const char *name)
-{
-	for (size_t i = 0; i < in->known_count; i++)
-		if (strcmp(in->known[i], name) == 0)
-			return true;
-	return false;
-}
 
 int json_read_done(struct json_reader *in)
 {

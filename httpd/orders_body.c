@@ -1,6 +1,6 @@
 /* Bodies about orders: JSON in, checked for its shape; what it means is the signer's to judge. */
 #include "ca-core/name.h"
-#include "httpd/about.h"
+#include "ca-core/statement.h"
 #include "httpd/json_read.h"
 #include "httpd/orders.h"
 
@@ -39,8 +39,8 @@ static void read_organization(struct json_reader *in, bool change, struct orders
 	body->sets_organization = json_read_has(in, "organization");
 	if (!body->sets_organization || is_taken_away(in, "organization", change))
 		return;
-	body->organization = json_read_text(in, "organization", 1, ABOUT_ID_MAX);
-	if (!in->failed && !about_is_id(body->organization))
+	body->organization = json_read_text(in, "organization", 1, CA_STATEMENT_ID_MAX);
+	if (!in->failed && !ca_statement_is_id(body->organization))
 		json_read_refuse(in, "organization", "is no id", "letters, digits, dots, hyphens, underscores");
 }
 

@@ -1,7 +1,7 @@
 /* Organizations as JSON, in and out: each member of the record under its own name. */
 #include "base/clock.h"
 #include "base/text.h"
-#include "httpd/about.h"
+#include "ca-core/statement.h"
 #include "httpd/json_read.h"
 #include "httpd/organizations.h"
 
@@ -91,8 +91,8 @@ static void read_standing(struct json_reader *in, struct message_organization *m
 /* Who enters an organization names it; a new version says which one it replaces. */
 static void read_version(struct json_reader *in, struct message_organization *m)
 {
-	m->id = json_read_text(in, "id", 1, ABOUT_ID_MAX);
-	if (!in->failed && !about_is_id(m->id))
+	m->id = json_read_text(in, "id", 1, CA_STATEMENT_ID_MAX);
+	if (!in->failed && !ca_statement_is_id(m->id))
 		json_read_refuse(in, "id", "is no id", "letters, digits, dots, hyphens, underscores");
 	m->version = json_read_number(in, "version", INT64_MAX);
 }

@@ -50,6 +50,21 @@ static void writes_the_eight_lines_and_nothing_else(void)
 	CHECK_TEXT(buf_text(&out), organization_text);
 }
 
+static void an_id_is_of_few_characters(void)
+{
+	static const char *const good[] = { "a", "o-7f3a", "example_1.de", "A.B-C_d9" };
+	static const char *const bad[] = { "", "a b", "a@b", "a/b", "a:b", "a\n", "\xc3\xa4" };
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		CHECK(ca_statement_is_id(bytes_of(good[i])));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CHECK(!ca_statement_is_id(bytes_of(bad[i])));
+	char longest[CA_STATEMENT_ID_MAX + 1];
+	memset(longest, 'x', sizeof(longest));
+	CHECK(ca_statement_is_id(BYTES(longest, CA_STATEMENT_ID_MAX)));
+	CHECK(!ca_statement_is_id(BYTES(longest, CA_STATEMENT_ID_MAX + 1)));
+	CHECK(!ca_statement_is_id(BYTES("a\0b", 3)));
+}
+
 static void the_longest_statement_fits(void)
 {
 	struct error err = ERR_INIT;
@@ -395,6 +410,7 @@ static void refuses_what_is_no_certificate(void)
 SUITE(statement)
 {
 	TEST(writes_the_eight_lines_and_nothing_else);
+	TEST(an_id_is_of_few_characters);
 	TEST(the_longest_statement_fits);
 	TEST(what_is_written_reads_back);
 	TEST(every_decision_has_a_name);
