@@ -1,12 +1,8 @@
 """Mails and webhooks by the validator's real process, to a real SMTP server and a web server; the signer is played."""
 
 import base64
-import email
-import email.policy
-import glob
 import hashlib
 import hmac
-import json
 import os
 import time
 
@@ -23,7 +19,6 @@ class House:
     def __init__(self, env):
         self.env = env
         self.mail = Mail(env, *certificate_for(env, "mail"), "ca", PASSWORD)
-        self.mails = self.mail.folder
         self.ca = CA(env, start=False, config=f"""
 mail {{
 	server = "smtp://127.0.0.1:{self.mail.port}"
@@ -49,26 +44,13 @@ tests = Tests(House, san=True)
 
 # ---- mail ----
 
-def mails(house):
-    return sorted(glob.glob(os.path.join(house.mails, "*.json")), key=lambda path: int(os.path.basename(path)[:-5]))
-
-
-def last_mail(house):
-    path = mails(house)[-1]
-    with open(path, encoding="utf-8") as file:
-        envelope = json.load(file)
-    with open(path[:-5] + ".eml", "rb") as file:
-        raw = file.read()
-    return envelope, raw, email.message_from_bytes(raw, policy=email.policy.default)
-
-
 @tests.rule()
 def a_mail_arrives_as_it_was_written(house):
     body = "Your code: abcdefghijklmnopqrstuvwxyz\n.\nA line with one dot is above.\n"
     result = house.validator.deliver(MAIL, "admin@example.test", "Code for example.test", body, "d-7")
     expect(result["good"] and not result["final"], f"{result}")
     contains(result["text"], "250 2.0.0 Kept as", "the server's answer")
-    envelope, _, mail = last_mail(house)
+    envelope, mail, _ = house.mail.taken()[-1]
     equal((envelope["from"], envelope["to"], envelope["user"]), ("ca@pki.test", ["admin@example.test"], "ca"),
           "envelope")
     expect(envelope["tls"], "the server offered TLS, and it was not taken")
@@ -83,7 +65,7 @@ def a_mail_that_is_not_ascii_arrives_whole(house):
     subject, body = "Bestellung für größe.test wartet auf Ihre Zustimmung", "Grüße\n" + "ä" * 2000 + "\n"
     result = house.validator.deliver(MAIL, "admin@example.test", subject, body)
     expect(result["good"], f"{result}")
-    _, raw, mail = last_mail(house)
+    _, mail, raw = house.mail.taken()[-1]
     equal((mail["Subject"], mail.get_content().replace("\r\n", "\n")), (subject, body), "subject and body")
     expect(all(len(line) <= 998 for line in raw.split(b"\r\n")) and raw.isascii(), "long lines, or octets above 127")
 
@@ -100,7 +82,7 @@ def a_refused_mail_says_whether_another_try_is_worth_it(house):
 
 @tests.rule()
 def nothing_gets_into_a_mail_but_what_belongs_there(house):
-    before = len(mails(house))
+    before = len(house.mail.taken())
     for to, subject, identifier in (("admin@example.test\r\nBcc: other@example.test", "subject", "d-1"),
                                     ("admin@example.test", "subject\r\nBcc: other@example.test", "d-1"),
                                     ("admin@example.test", "subject\nX: y", "d-1"),
@@ -108,7 +90,7 @@ def nothing_gets_into_a_mail_but_what_belongs_there(house):
                                     ("admin@example.test> SIZE=1", "subject", "d-1"), ("", "subject", "d-1")):
         result = house.validator.deliver(MAIL, to, subject, "body", identifier)
         equal((result["good"], result["final"]), (False, True), f"{to!r} {subject!r}: {result['text']}")
-    equal(len(mails(house)), before, "mails")
+    equal(len(house.mail.taken()), before, "mails")
 
 
 @tests.rule()

@@ -43,16 +43,10 @@ def status(town, who, order):
     return asked(town, who, "order", "show", order)["status"]
 
 
-def put_txt(town, order):
-    town.dns.add("org", *(f'{method["name"].removesuffix(".org")} TXT "{method["value"]}"'
-                          for name in order["authorizations"] for method in name["methods"]
-                          if method["type"] == "dns-txt"))
-
-
 def submit_shown(town, who, *words):
     """A draft, its records in the DNS, and then submitted; the order's id."""
     order = asked(town, who, "submit", *words, "--draft")["order"]
-    put_txt(town, order)
+    town.put_txt(order)
     asked(town, who, "order", "submit", order["id"])
     return order["id"]
 
@@ -69,7 +63,7 @@ def a_requester_gets_a_certificate_for_a_name_by_what_the_command_says(town):
     order = asked(town, "alice", "order", "list", "--mine", "--limit", "1")["orders"][0]["id"]
     contains(printed, order, "the order's id")
     shown = asked(town, "alice", "order", "show", order, "--csr", csr)
-    put_txt(town, shown)
+    town.put_txt(shown)
     contains(cli(town, "alice", "order", "check", order).stdout, order, "what check says")
     wait(town, "alice", order, "issued")
     serial = asked(town, "alice", "order", "show", order)["certificate"]

@@ -27,7 +27,7 @@ class Mail:
         wait_until(listens, 15, "the SMTP server")
 
     def taken(self):
-        """[(envelope, mail)], in the order of arrival."""
+        """[(envelope, mail, its octets)], in the order of arrival."""
         paths = sorted(glob.glob(os.path.join(self.folder, "*.json")),
                        key=lambda path: int(os.path.basename(path)[:-5]))
         found = []
@@ -35,14 +35,15 @@ class Mail:
             with open(path, encoding="utf-8") as file:
                 envelope = json.load(file)
             with open(path[:-5] + ".eml", "rb") as file:
-                found.append((envelope, email.message_from_bytes(file.read(), policy=email.policy.default)))
+                raw = file.read()
+            found.append((envelope, email.message_from_bytes(raw, policy=email.policy.default), raw))
         return found
 
     def wait(self, to, *parts, seconds=15):
         """The text of the newest mail to this address with all these parts in it or in its subject."""
 
         def arrived():
-            for envelope, mail in reversed(self.taken()):
+            for envelope, mail, _ in reversed(self.taken()):
                 text = f"{mail['Subject']}\n{mail.get_content()}".replace("\r\n", "\n")
                 if to in envelope["to"] and all(part in text for part in parts):
                     return text

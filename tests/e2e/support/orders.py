@@ -31,6 +31,11 @@ RECORD = {"legalName": "Example GmbH", "registrationNumber": "HRB 1234", "jurisd
           "domains": ["example.org"], "agents": ["alice", "olivia", "admin"]}
 
 
+def still_open(data):
+    """The names of an order that are not shown yet."""
+    return [name for name in data["authorizations"] if name["status"] != "valid"]
+
+
 class Town:
     """records: of the zone "org". more: text appended to the configuration. notices: by mail and webhook, codes too."""
 
@@ -145,9 +150,11 @@ notify {{
         return order
 
     def put_txt(self, *orders):
-        records = [f'{method["name"].removesuffix(".org")} TXT "{method["value"]}"' for order in orders
-                   for name in order.open() for method in name["methods"] if method["type"] == "dns-txt"]
-        self.dns.add("org", *records)
+        """What shows the names of these orders (or of what was answered about them) by dns-txt."""
+        self.dns.add("org", *(
+            f'{method["name"].removesuffix(".org")} TXT "{method["value"]}"' for order in orders
+            for name in still_open(getattr(order, "data", order)) for method in name["methods"]
+            if method["type"] == "dns-txt"))
 
     # ---- officers ----
 
@@ -235,9 +242,6 @@ class Order:
     @property
     def status(self):
         return self.data["status"]
-
-    def open(self):
-        return [name for name in self.data["authorizations"] if name["status"] != "valid"]
 
     def name(self, name):
         return next(one for one in self.data["authorizations"] if one["name"] == f"dns:{name}")
