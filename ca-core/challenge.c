@@ -20,16 +20,16 @@ static struct bytes of_kind(struct bytes name, const char *kind)
 	return BYTES(name.data + len, name.len - len);
 }
 
-static bool is_wildcard(struct bytes host)
+bool ca_challenge_is_wildcard(struct bytes name)
 {
+	struct bytes host = of_kind(name, "dns:");
 	return host.len > 2 && memcmp(host.data, "*.", 2) == 0;
 }
 
-/* The DNS name that is looked at: control of it shows a wildcard below it, too. */
-static struct bytes host_of(struct bytes name)
+struct bytes ca_challenge_host(struct bytes name)
 {
 	struct bytes host = of_kind(name, "dns:");
-	return is_wildcard(host) ? BYTES(host.data + 2, host.len - 2) : host;
+	return ca_challenge_is_wildcard(name) ? BYTES(host.data + 2, host.len - 2) : host;
 }
 
 /* ---- the value ---- */
@@ -49,7 +49,7 @@ void ca_challenge_value(const uint8_t nonce[32], const uint8_t spki_hash[32], st
 {
 	auto_buf committed = BUF_INIT, text = BUF_INIT;
 	uint8_t hash[HASH_LEN];
-	struct bytes host = host_of(name);
+	struct bytes host = ca_challenge_host(name);
 	buf_add(&committed, nonce, HASH_LEN);
 	buf_add(&committed, spki_hash, HASH_LEN);
 	add_counted(&committed, host.len ? "dns:" : "", host.len ? host : name);
@@ -64,14 +64,14 @@ void ca_challenge_value(const uint8_t nonce[32], const uint8_t spki_hash[32], st
 
 void ca_challenge_txt_name(struct bytes name, char out[CA_CHALLENGE_NAME_SIZE])
 {
-	struct bytes host = host_of(name);
+	struct bytes host = ca_challenge_host(name);
 	(void)snprintf(out, CA_CHALLENGE_NAME_SIZE, TXT_LABEL "%.*s", (int)host.len, (const char *)host.data);
 }
 
 void ca_challenge_cname_name(struct bytes name, const char value[CA_CHALLENGE_VALUE_SIZE],
 			     char out[CA_CHALLENGE_NAME_SIZE])
 {
-	struct bytes host = host_of(name);
+	struct bytes host = ca_challenge_host(name);
 	(void)snprintf(out, CA_CHALLENGE_NAME_SIZE, "_%.*s.%.*s", SHORT_LEN, value, (int)host.len,
 		       (const char *)host.data);
 }
@@ -86,7 +86,7 @@ void ca_challenge_http_url(struct bytes name, const char value[CA_CHALLENGE_VALU
 			   char out[CA_CHALLENGE_NAME_SIZE + 64])
 {
 	char colon_port[8] = "";
-	struct bytes address = of_kind(name, "ip:"), host = address.len ? address : host_of(name);
+	struct bytes address = of_kind(name, "ip:"), host = address.len ? address : ca_challenge_host(name);
 	bool bracketed = address.len && memchr(address.data, ':', address.len);
 	if (port != 80)
 		(void)snprintf(colon_port, sizeof(colon_port), ":%u", port);
@@ -99,13 +99,13 @@ void ca_challenge_http_url(struct bytes name, const char value[CA_CHALLENGE_VALU
 
 unsigned ca_challenge_methods(struct bytes name, unsigned methods)
 {
-	struct bytes host = host_of(name);
+	struct bytes host = ca_challenge_host(name);
 	unsigned possible = METHOD_GRANT;
 	if (of_kind(name, "ip:").len)
 		possible |= METHOD_HTTP;
 	if (host.len)
 		possible |= METHOD_MAIL;
-	if (host.len && !is_wildcard(of_kind(name, "dns:")))
+	if (host.len && !ca_challenge_is_wildcard(name))
 		possible |= METHOD_HTTP;
 	if (host.len && sizeof(TXT_LABEL) - 1 + host.len <= DNS_NAME_MAX)
 		possible |= METHOD_DNS_TXT;

@@ -21,6 +21,11 @@
 #define CA_CHALLENGE_VALUE_SIZE 53 /* 52 characters and NUL */
 #define CA_CHALLENGE_NAME_SIZE 320 /* a DNS name with labels before it, and NUL */
 
+/* The DNS name that is looked at, borrowed from a name as a record has it: "example.test" of "dns:example.test" and of
+ * "dns:*.example.test", for control of it shows a wildcard below it, too. No bytes for a name of another kind. */
+struct bytes ca_challenge_host(struct bytes name);
+bool ca_challenge_is_wildcard(struct bytes name); /* "dns:*.example.test" */
+
 /* The value. nonce: 32 octets. name: as a record has it ("dns:*.example.test"). */
 void ca_challenge_value(const uint8_t nonce[32], const uint8_t spki_hash[32], struct bytes name, struct bytes requester,
 			char out[CA_CHALLENGE_VALUE_SIZE]);

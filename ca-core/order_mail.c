@@ -7,6 +7,7 @@
 
 #include "base/ossl.h"
 #include "base/text.h"
+#include "ca-core/challenge.h"
 #include "ca-core/notify.h"
 
 #define CODE_OCTETS 16 /* 128 bits */
@@ -34,9 +35,7 @@ void order_mail_addresses(const struct ca *ca, const struct ca_profile *profile,
 {
 	if (!(order_methods(ca, profile, name) & METHOD_MAIL))
 		return;
-	struct bytes host = BYTES(name.data + 4, name.len - 4); /* "dns:" */
-	if (host.len > 2 && memcmp(host.data, "*.", 2) == 0)
-		host = BYTES(host.data + 2, host.len - 2);
+	struct bytes host = ca_challenge_host(name);
 	add_five(host, out);
 	/* The domains above, where the profile takes those: never a public suffix. */
 	for (const uint8_t *dot; profile->parent_domains && (dot = memchr(host.data, '.', host.len));) {

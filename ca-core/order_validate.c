@@ -60,15 +60,10 @@ static void requester_of(const struct record_order *o, char out[RECORD_NAME_MAX 
 
 /* ---- CAA ---- */
 
-static bool is_dns(struct bytes name)
-{
-	return name.len > 4 && memcmp(name.data, "dns:", 4) == 0;
-}
-
 enum ca_caa order_caa(const struct ca *ca, const struct ca_profile *profile, const struct record_order_name *n)
 {
 	bool granted = n->status == AUTHORIZATION_VALID && n->methods == METHOD_GRANT;
-	if (granted || !is_dns(n->name))
+	if (granted || ca_challenge_host(n->name).len == 0)
 		return CA_CAA_OFF;
 	const struct ca_config_zone *zone = ca_config_zone_of(ca->config, n->name);
 	return zone && zone->caa_given ? zone->caa : profile->caa;
@@ -158,19 +153,16 @@ static bool use_grant(struct order_work *w, struct record_order_name *n)
 /* The name that is looked at: a wildcard's base, for dns and mail show both at the same place. */
 static struct bytes base_of(struct bytes name, struct buf *out)
 {
-	if (name.len > 6 && memcmp(name.data, "dns:*.", 6) == 0) {
-		buf_add_text(out, "dns:");
-		buf_add(out, name.data + 6, name.len - 6);
-	} else {
-		buf_add_bytes(out, name);
-	}
+	struct bytes host = ca_challenge_host(name);
+	buf_add_text(out, host.len ? "dns:" : "");
+	buf_add_bytes(out, host.len ? host : name);
 	return buf_bytes(out);
 }
 
 /* BR 3.2.2.4.18 (note): what http shows is the exact name alone. */
 static bool counts_for(const struct record_order_name *n, const struct record_authorization *a, bool parent)
 {
-	bool wildcard = n->name.len > 6 && memcmp(n->name.data, "dns:*.", 6) == 0;
+	bool wildcard = ca_challenge_is_wildcard(n->name);
 	return a->method != METHOD_GRANT && (n->methods & a->method) &&
 	       !((wildcard || parent) && a->method == METHOD_HTTP);
 }
@@ -205,9 +197,9 @@ static int use_earlier(struct order_work *w, struct record_order_name *n, struct
 /* The same at the domains above it, where the profile takes those: never at a public suffix. */
 static int use_parents(struct order_work *w, struct record_order_name *n, struct bytes base, struct error *err)
 {
-	if (!w->profile->parent_domains || !is_dns(base))
+	struct bytes host = ca_challenge_host(base);
+	if (!w->profile->parent_domains || host.len == 0)
 		return 0;
-	struct bytes host = BYTES(base.data + 4, base.len - 4);
 	for (const uint8_t *dot; (dot = memchr(host.data, '.', host.len));) {
 		char text[CA_NAME_TEXT_MAX + 1];
 		auto_buf at = BUF_INIT;

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/ossl.h"
 #include "base/text.h"
+#include "ca-core/challenge.h"
 #include "ca-core/policy.h"
 #include "ca-core/restore.h"
 
@@ -95,13 +96,10 @@ static bool domain_covers(struct bytes domain, struct bytes host)
 
 int ca_organization_covers(const struct record_organization *r, struct bytes name, struct error *err)
 {
-	bool dns = name.len > 4 && memcmp(name.data, "dns:", 4) == 0;
-	struct bytes host = dns ? BYTES(name.data + 4, name.len - 4) : name;
-	if (host.len > 2 && memcmp(host.data, "*.", 2) == 0)
-		host = BYTES(host.data + 2, host.len - 2);
+	struct bytes host = ca_challenge_host(name);
 	/* What is no DNS name stands in the list as it is: "ip:192.0.2.1". */
 	for (size_t i = 0; i < r->domain_count; i++)
-		if (dns ? domain_covers(r->domains[i], host) : bytes_equal(r->domains[i], name))
+		if (host.len ? domain_covers(r->domains[i], host) : bytes_equal(r->domains[i], name))
 			return 0;
 	char text[256];
 	(void)snprintf(text, sizeof(text), "%.*s", (int)name.len, (const char *)name.data);

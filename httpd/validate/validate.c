@@ -20,12 +20,10 @@ int64_t job_left_ms(const struct job *job, int64_t most)
 void validate_each_name(const struct message_validate *ask, bool (*look)(void *arg, struct bytes name), void *arg)
 {
 	char at[PREFIX_LEN + CA_NAME_TEXT_MAX + 1];
-	struct bytes name = ask->name;
-	if (name.len >= sizeof(at) || name.len <= PREFIX_LEN)
+	struct bytes host = ca_challenge_host(ask->name);
+	if (host.len == 0 || host.len >= sizeof(at) - PREFIX_LEN)
 		return;
-	bool wildcard = name.len > PREFIX_LEN + 2 && memcmp(name.data + PREFIX_LEN, "*.", 2) == 0;
-	(void)snprintf(at, sizeof(at), "dns:%.*s", (int)(name.len - PREFIX_LEN - (wildcard ? 2 : 0)),
-		       (const char *)name.data + PREFIX_LEN + (wildcard ? 2 : 0));
+	(void)snprintf(at, sizeof(at), "dns:%.*s", (int)host.len, (const char *)host.data);
 	while (!look(arg, bytes_of(at)) && ask->parents) {
 		const char *dot = strchr(at + PREFIX_LEN, '.');
 		if (!dot || !ca_name_wildcard_base_allowed(dot + 1))

@@ -13,6 +13,29 @@ static const uint8_t nonce[32] = { 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 1
 static const uint8_t spki_hash[32] = { 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47,
 				       48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63 };
 
+/* ---- the name ---- */
+
+static void the_name_that_is_looked_at_is_a_wildcards_base(void)
+{
+	static const struct {
+		const char *name, *host;
+		bool wildcard;
+	} cases[] = {
+		{ "dns:example.test", "example.test", false },
+		{ "dns:*.example.test", "example.test", true },
+		{ "dns:x*.example.test", "x*.example.test", false },
+		{ "dns:*.", "*.", false },
+		{ "dns:", "", false },
+		{ "ip:192.0.2.1", "", false },
+		{ "*.example.test", "", false },
+		{ "", "", false },
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		CHECK_BYTES(ca_challenge_host(bytes_of(cases[i].name)), bytes_of(cases[i].host));
+		CHECK_INT(ca_challenge_is_wildcard(bytes_of(cases[i].name)), cases[i].wildcard);
+	}
+}
+
 /* ---- the value ---- */
 
 /* Computed apart, by the words of the header: SHA-256, base32. */
@@ -136,6 +159,7 @@ static void a_record_whose_name_would_be_too_long_is_no_way(void)
 
 SUITE(challenge)
 {
+	TEST(the_name_that_is_looked_at_is_a_wildcards_base);
 	TEST(the_value_is_the_one_of_the_text);
 	TEST(a_wildcard_has_the_value_of_the_name_below_it);
 	TEST(each_thing_that_it_commits_to_changes_it);
