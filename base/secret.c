@@ -225,7 +225,7 @@ static struct secret *read_descriptor(int number, const char *what, struct error
 		fd = -1;
 		return NULL;
 	}
-	(void)lseek(fd, 0, SEEK_SET); /* an inherited memfd may have been read before, a pipe cannot */
+	(void)lseek(fd, 0, SEEK_SET); /* others may have read an inherited memfd before; a pipe cannot */
 	struct secret *s = read_whole(fd, what, err);
 	return s ? trim(s, false, what, err) : NULL;
 }

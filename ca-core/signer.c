@@ -68,9 +68,6 @@ static int fetch_pins(const struct role *role, struct pins *pins, struct error *
 		char reference[32], what[96];
 		if (role->pins[i] < 0)
 			continue;
-		/* The signer before us has read the same memory file to its end. */
-		if (lseek(role->pins[i], 0, SEEK_SET) < 0)
-			return err_errno(err, ERR_IO, "the PIN's memory file cannot be read");
 		(void)snprintf(reference, sizeof(reference), "fd:%d", role->pins[i]);
 		(void)snprintf(what, sizeof(what), "PIN of token %s", role->config->tokens[i].name);
 		pins->secrets[i] = secret_get(reference, what, err);

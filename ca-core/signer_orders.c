@@ -243,14 +243,11 @@ static void lost(void *arg)
 	ca_orders_validator_lost(((struct signer *)arg)->ca);
 }
 
-/* The signer before us has read the same memory file to its end. */
 static int fetch_webhook_secret(struct signer *s, struct error *err)
 {
 	char reference[32];
 	if (s->role->webhook_secret < 0)
 		return 0;
-	if (lseek(s->role->webhook_secret, 0, SEEK_SET) < 0)
-		return err_errno(err, ERR_IO, "the webhook secret's memory file cannot be read");
 	(void)snprintf(reference, sizeof(reference), "fd:%d", s->role->webhook_secret);
 	struct secret *secret = secret_get(reference, "secret of the webhook", err);
 	if (!secret)

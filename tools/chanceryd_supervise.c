@@ -64,14 +64,6 @@ static void give(struct environment *e, const char *name, const int *fds, size_t
 		buf_u8(&e->text, '\0');
 }
 
-static void give_secret(struct environment *e, const char *name, int fd)
-{
-	give(e, name, &fd, 1);
-	/* The offset is shared with whoever read it before. */
-	if (fd >= 0)
-		(void)lseek(fd, 0, SEEK_SET);
-}
-
 static void describe(const struct supervisor *s, enum role_id id, int control, struct environment *e)
 {
 	const struct listeners *l = s->listeners;
@@ -93,12 +85,12 @@ static void describe(const struct supervisor *s, enum role_id id, int control, s
 	for (size_t i = 0; (wants & ROLE_WANTS_PINS) && i < CA_CONFIG_TOKENS_MAX; i++) {
 		char name[32];
 		(void)snprintf(name, sizeof(name), "CHANCERY_PIN_%zu", i);
-		give_secret(e, name, l->pins[i]);
+		give(e, name, &l->pins[i], 1);
 	}
 	if (wants & ROLE_WANTS_PINS)
-		give_secret(e, "CHANCERY_WEBHOOK_SECRET", l->webhook_secret);
+		give(e, "CHANCERY_WEBHOOK_SECRET", &l->webhook_secret, 1);
 	if (wants & ROLE_WANTS_MAIL)
-		give_secret(e, "CHANCERY_MAIL_PASSWORD", l->mail_password);
+		give(e, "CHANCERY_MAIL_PASSWORD", &l->mail_password, 1);
 }
 
 /* What is the supervisor's own business stays out of its children's environment. */
