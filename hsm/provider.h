@@ -41,12 +41,6 @@ struct hsm_key *hsm_signer_key(const struct hsm_signer *s);
  * it; appends the signature as X.509 carries it (ECDSA: DER).
  * ERR_TOKEN_UNAVAILABLE; ERR_SIGNATURE_UNCERTAIN: the token may have signed; ERR_INTEGRITY where the token's signature does not verify. */
 int hsm_sign(struct hsm_signer *s, struct bytes message, struct buf *signature, struct error *err);
-/* The same over a message that comes in parts. */
-struct hsm_signing;
-struct hsm_signing *hsm_signing_begin(struct hsm_signer *s, struct error *err);
-int hsm_signing_add(struct hsm_signing *g, struct bytes part, struct error *err);
-int hsm_signing_end(struct hsm_signing *g, struct buf *signature, struct error *err); /* frees g on either outcome */
-void hsm_signing_cancel(struct hsm_signing *g);
 
 /* For the benchmark alone: the same provider with its verification off. */
 void hsm_provider_set_verify(struct hsm_provider *p, bool verify);

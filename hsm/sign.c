@@ -32,12 +32,6 @@ struct hsm_signer {
 	size_t kept_count;
 };
 
-struct hsm_signing {
-	struct hsm_signer *signer;
-	struct contexts contexts;
-	struct buf message; /* Ed25519, which needs the whole message */
-};
-
 /* ---- contexts ---- */
 
 static void free_contexts(const struct hsm_signer *s, struct contexts *c)
@@ -152,7 +146,7 @@ struct hsm_key *hsm_signer_key(const struct hsm_signer *s)
 	return s->key;
 }
 
-/* ---- in one go ---- */
+/* ---- signing ---- */
 
 static int give(const uint8_t *made, size_t len, struct buf *signature, struct error *err)
 {
@@ -160,24 +154,18 @@ static int give(const uint8_t *made, size_t len, struct buf *signature, struct e
 	return signature->failed ? err_set(err, ERR_INTERNAL, "no memory for a signature") : 0;
 }
 
-/* Ends the hash, and signs it. */
-static int sign_hash(struct contexts *c, struct hsm_signer *s, struct buf *signature, struct error *err)
+static int sign_hash(struct contexts *c, struct hsm_signer *s, struct bytes message, struct buf *signature,
+		     struct error *err)
 {
 	uint8_t digest[EVP_MAX_MD_SIZE], made[SIGNATURE_MAX];
 	unsigned digest_len = 0;
 	size_t len = sizeof(made);
-	if (EVP_DigestFinal_ex(c->hash, digest, &digest_len) != 1)
+	if (EVP_DigestUpdate(c->hash, message.data, message.len) != 1 ||
+	    EVP_DigestFinal_ex(c->hash, digest, &digest_len) != 1)
 		return err_openssl(err, ERR_INTERNAL, "cannot hash what %s is to sign", hsm_key_uri(s->key));
 	if (EVP_PKEY_sign(c->signing, made, &len, digest, digest_len) != 1)
 		return report(c, s, err);
 	return give(made, len, signature, err);
-}
-
-static int add_to_hash(struct contexts *c, struct hsm_signer *s, struct bytes part, struct error *err)
-{
-	if (EVP_DigestUpdate(c->hash, part.data, part.len) == 1)
-		return 0;
-	return err_openssl(err, ERR_INTERNAL, "cannot hash what %s is to sign", hsm_key_uri(s->key));
 }
 
 static int sign_whole(struct contexts *c, struct hsm_signer *s, struct bytes message, struct buf *signature,
@@ -190,64 +178,12 @@ static int sign_whole(struct contexts *c, struct hsm_signer *s, struct bytes mes
 	return give(made, len, signature, err);
 }
 
-static int sign_message(struct contexts *c, struct hsm_signer *s, struct bytes message, struct buf *signature,
-			struct error *err)
-{
-	if (!s->digest)
-		return sign_whole(c, s, message, signature, err);
-	if (add_to_hash(c, s, message, err))
-		return -1;
-	return sign_hash(c, s, signature, err);
-}
-
 int hsm_sign(struct hsm_signer *s, struct bytes message, struct buf *signature, struct error *err)
 {
 	struct contexts c;
 	if (take(s, &c, err))
 		return -1;
-	int done = sign_message(&c, s, message, signature, err);
+	int done = s->digest ? sign_hash(&c, s, message, signature, err) : sign_whole(&c, s, message, signature, err);
 	keep(s, &c);
 	return done;
-}
-
-/* ---- in parts ---- */
-
-struct hsm_signing *hsm_signing_begin(struct hsm_signer *s, struct error *err)
-{
-	struct hsm_signing *g = calloc(1, sizeof(*g));
-	if (!g) {
-		(void)err_set(err, ERR_INTERNAL, "no memory for a signature");
-		return NULL;
-	}
-	g->signer = s;
-	if (take(s, &g->contexts, err) == 0)
-		return g;
-	free(g);
-	return NULL;
-}
-
-int hsm_signing_add(struct hsm_signing *g, struct bytes part, struct error *err)
-{
-	if (g->signer->digest)
-		return add_to_hash(&g->contexts, g->signer, part, err);
-	buf_add_bytes(&g->message, part);
-	return g->message.failed ? err_set(err, ERR_INTERNAL, "no memory for a message to sign") : 0;
-}
-
-int hsm_signing_end(struct hsm_signing *g, struct buf *signature, struct error *err)
-{
-	struct hsm_signer *s = g->signer;
-	int done = s->digest ? sign_hash(&g->contexts, s, signature, err)
-			     : sign_whole(&g->contexts, s, buf_bytes(&g->message), signature, err);
-	hsm_signing_cancel(g);
-	return done;
-}
-
-void hsm_signing_cancel(struct hsm_signing *g)
-{
-	if (!g)
-		return;
-	keep(g->signer, &g->contexts);
-	buf_free(&g->message);
-	free(g);
 }
