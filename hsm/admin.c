@@ -62,18 +62,12 @@ static int check_label(const struct hsm_uri *name, struct error *err)
 	return 0;
 }
 
-static bool fits(const struct hsm_uri *name, const struct hsm_token_info *info)
-{
-	return (!(name->parts & HSM_URI_MANUFACTURER) || strcmp(name->manufacturer, info->manufacturer) == 0) &&
-	       (!(name->parts & HSM_URI_SERIAL) || strcmp(name->serial, info->serial) == 0) &&
-	       (!(name->parts & HSM_URI_MODEL) || strcmp(name->model, info->model) == 0) &&
-	       (!(name->parts & HSM_URI_SLOT) || name->slot == info->slot);
-}
-
 static int choose(const struct hsm_token_info *all, size_t count, const struct hsm_uri *name,
 		  struct hsm_token_info *out, struct error *err)
 {
 	bool found = false;
+	struct hsm_uri place = *name;
+	place.parts &= ~(unsigned)HSM_URI_TOKEN; /* it has no label yet */
 	for (size_t i = 0; i < count; i++) {
 		if (all[i].initialized && strcmp(all[i].label, name->token) == 0)
 			return err_set(err, ERR_CONFLICT, "the module has a token with the label %s already%s",
@@ -82,7 +76,7 @@ static int choose(const struct hsm_token_info *all, size_t count, const struct h
 					       ? ""
 					       : ", whose user PIN was never set: set it as its security officer, "
 						 "with the token's own tool");
-		if (!all[i].initialized && !found && fits(name, &all[i])) {
+		if (!all[i].initialized && !found && hsm_token_matches(&place, &all[i])) {
 			*out = all[i];
 			found = true;
 		}

@@ -154,6 +154,8 @@ struct hsm_token {
 	_Atomic uint64_t entered[HSM_TOKEN_STATES];
 };
 
+/* Whether it is the token, or one of the tokens, that the URI names. */
+bool hsm_token_matches(const struct hsm_uri *uri, const struct hsm_token_info *info);
 /* The slots of a module whose tokens can be seen. Inside the gate. */
 int hsm_token_choose(struct hsm_module *m, const struct hsm_uri *uri, struct hsm_token_info *chosen, struct error *err);
 /* The anchor session and its lock, for what is not signing. */

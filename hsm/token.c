@@ -101,7 +101,7 @@ void hsm_token_unlock(struct hsm_token *t)
 
 /* ---- opening ---- */
 
-static bool matches(const struct hsm_uri *uri, const struct hsm_token_info *info)
+bool hsm_token_matches(const struct hsm_uri *uri, const struct hsm_token_info *info)
 {
 	return (!(uri->parts & HSM_URI_TOKEN) || strcmp(uri->token, info->label) == 0) &&
 	       (!(uri->parts & HSM_URI_MANUFACTURER) || strcmp(uri->manufacturer, info->manufacturer) == 0) &&
@@ -117,7 +117,7 @@ int hsm_token_choose(struct hsm_module *m, const struct hsm_uri *uri, struct hsm
 		return err_set(err, ERR_INTERNAL, "no memory for the list of tokens");
 	int count = list_tokens(m, all, SLOTS_MAX, err), found = 0;
 	for (int i = 0; i < count && i < SLOTS_MAX; i++) {
-		if (!all[i].initialized || !matches(uri, &all[i]))
+		if (!all[i].initialized || !hsm_token_matches(uri, &all[i]))
 			continue;
 		*chosen = all[i];
 		found++;
