@@ -450,19 +450,21 @@ bool signer_join(pthread_t thread, int64_t until_ms)
 }
 
 /* Threads that are inside a call which does not return stay where they are; who stands behind them does not. */
-static bool stop_lane(struct signer *s, struct lane *lane, int64_t until_ms)
+static bool end_workers(struct signer *s, struct lane *lane, int64_t until_ms)
 {
 	bool ended = true;
 	for (unsigned i = 0; i < lane->worker_count; i++)
 		ended = signer_join(lane->workers[i], until_ms) && ended;
-	if (!ended) {
+	if (!ended)
 		empty_lane(s, lane);
-		return false;
-	}
+	return ended;
+}
+
+static void free_lane(struct lane *lane)
+{
 	lane->worker_count = 0;
 	queue_free(lane->questions);
 	lane->questions = NULL;
-	return true;
 }
 
 bool signer_lanes_stop(struct signer *s, int64_t until_ms)
@@ -482,6 +484,10 @@ bool signer_lanes_stop(struct signer *s, int64_t until_ms)
 		return false; /* it may use any of them */
 	for (size_t i = 0; i < SIGNER_LANES_MAX; i++)
 		if (s->lanes[i].questions)
-			ended = stop_lane(s, &s->lanes[i], until_ms) && ended;
+			ended = end_workers(s, &s->lanes[i], until_ms) && ended;
+	/* Workers pass questions on to every lane: none goes before the last of them has ended. */
+	for (size_t i = 0; ended && i < SIGNER_LANES_MAX; i++)
+		if (s->lanes[i].questions)
+			free_lane(&s->lanes[i]);
 	return ended;
 }
