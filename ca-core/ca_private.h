@@ -171,6 +171,8 @@ void ca_token_settle_pin(struct ca_token *t);
 bool ca_issuer_is_ours(const struct ca_issuer *issuer);
 /* How well it can be signed there now: 2 the token is up, 1 degraded, 0 not at all. Never waits. */
 int ca_seat_rank(const struct ca_seat *seat);
+/* Whether it can be signed in any of the issuer's places now. Never waits. */
+bool ca_issuer_can_sign(const struct ca_issuer *issuer);
 /* The best of the issuer's places, among equals the least busy: its signer. NULL: ERR_TOKEN_UNAVAILABLE saying why
  * there is none. */
 struct hsm_signer *ca_issuer_signer(struct ca_issuer *issuer, struct error *err);

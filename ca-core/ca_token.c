@@ -311,6 +311,14 @@ int ca_seat_rank(const struct ca_seat *seat)
 	return state == HSM_TOKEN_UP ? 2 : state == HSM_TOKEN_DEGRADED ? 1 : 0;
 }
 
+bool ca_issuer_can_sign(const struct ca_issuer *issuer)
+{
+	for (size_t i = 0; i < issuer->seat_count; i++)
+		if (ca_seat_rank(&issuer->seats[i]) > 0)
+			return true;
+	return false;
+}
+
 static size_t busy(const struct ca_seat *seat)
 {
 	struct hsm_token *open = atomic_load(&seat->token->token);
@@ -334,9 +342,8 @@ static int say_why(const struct ca_issuer *issuer, struct error *err)
 		return err_set(err, ERR_TOKEN_UNAVAILABLE, "issuer %s has no certificate in this store", name);
 	if (issuer->seat_count == 0)
 		return err_set(err, ERR_TOKEN_UNAVAILABLE, "the key of issuer %s is not here", name);
-	for (size_t i = 0; i < issuer->seat_count; i++)
-		if (ca_seat_rank(&issuer->seats[i]) > 0)
-			return err_set(err, ERR_TOKEN_UNAVAILABLE, "the key of issuer %s has just come back", name);
+	if (ca_issuer_can_sign(issuer))
+		return err_set(err, ERR_TOKEN_UNAVAILABLE, "the key of issuer %s has just come back", name);
 	for (size_t i = 0; i < issuer->seat_count; i++) {
 		struct ca_token *token = issuer->seats[i].token;
 		const char *state = ca_token_state(token);

@@ -166,10 +166,7 @@ static bool can_sign(struct ca *ca)
 	for (size_t i = 0; i < ca->config->profile_count; i++) {
 		const struct ca_profile *profile = &ca->config->profiles[i];
 		struct ca_issuer *issuer = ca_issuer_find(ca, bytes_of(profile->issuer));
-		bool able = false;
-		for (size_t n = 0; issuer && n < issuer->seat_count; n++)
-			able = able || ca_seat_rank(&issuer->seats[n]) > 0;
-		if (!profile->internal && !able)
+		if (!profile->internal && !(issuer && ca_issuer_can_sign(issuer)))
 			return false;
 	}
 	return true;

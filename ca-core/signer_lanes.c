@@ -141,20 +141,12 @@ void signer_token_changed(void *arg)
 	(void)pthread_mutex_unlock(&s->lock);
 }
 
-static bool can_be_signed(const struct ca_issuer *issuer)
-{
-	for (size_t i = 0; i < issuer->seat_count; i++)
-		if (ca_seat_rank(&issuer->seats[i]) > 0)
-			return true;
-	return false;
-}
-
 void signer_wait_for_token(struct signer *s, const struct ca_issuer *issuer)
 {
 	int64_t seconds = s->role->config->process.signing_wait_seconds;
 	struct timespec until = wait_until(clock_monotonic_ms() + seconds * 1000);
 	(void)pthread_mutex_lock(&s->lock);
-	while (!s->stopping && issuer && ca_issuer_is_ours(issuer) && !can_be_signed(issuer))
+	while (!s->stopping && issuer && ca_issuer_is_ours(issuer) && !ca_issuer_can_sign(issuer))
 		if (pthread_cond_timedwait(&s->changed, &s->lock, &until) == ETIMEDOUT)
 			break;
 	(void)pthread_mutex_unlock(&s->lock);
@@ -204,10 +196,10 @@ static int64_t take_due(struct waiting *w, int64_t now_ms, struct question **aga
 	w->token_changed = false;
 	while (*at) {
 		struct question *q = *at;
-		bool ready = (changed || q->not_before_ms <= now_ms) && can_be_signed(q->issuer);
+		bool ready = (changed || q->not_before_ms <= now_ms) && ca_issuer_can_sign(q->issuer);
 		if (now_ms < q->until_ms && !ready && !w->closed) {
 			/* Without a token only its change, which wakes us, makes it due. */
-			int64_t due_ms = can_be_signed(q->issuer) ? q->not_before_ms : q->until_ms;
+			int64_t due_ms = ca_issuer_can_sign(q->issuer) ? q->not_before_ms : q->until_ms;
 			next_ms = due_ms < next_ms ? due_ms : next_ms;
 			at = &q->next;
 			continue;

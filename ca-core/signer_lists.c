@@ -173,12 +173,12 @@ static void make_list(struct signer *s, size_t place, const struct ca_token *tok
 /* One of the issuer's tokens makes its lists: the first that can sign, else the first that is ours. */
 static bool makes_lists(const struct ca_issuer *issuer, const struct ca_token *token)
 {
-	for (size_t i = 0; i < issuer->seat_count; i++)
-		if (ca_seat_rank(&issuer->seats[i]) > 0)
-			return issuer->seats[i].token == token;
-	for (size_t i = 0; i < issuer->seat_count; i++)
-		if (issuer->seats[i].token->ours)
-			return issuer->seats[i].token == token;
+	bool signs = ca_issuer_can_sign(issuer);
+	for (size_t i = 0; i < issuer->seat_count; i++) {
+		const struct ca_seat *seat = &issuer->seats[i];
+		if (signs ? ca_seat_rank(seat) > 0 : seat->token->ours)
+			return seat->token == token;
+	}
 	return false;
 }
 
