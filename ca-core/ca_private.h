@@ -45,6 +45,7 @@ struct ca_token {
 	bool said;                         /* that it is away, in the log: once, not at each try */
 	char why[160];                     /* it could not be opened, the last time */
 	_Atomic uint64_t refusals;         /* of the PIN, when it was to be opened */
+	int64_t missing_ms; /* since when its module does not show it, CLOCK_MONOTONIC; 0: who attaches it alone knows */
 };
 
 /* A place where an issuer's key is: most have one, some a token for each of several copies. */

@@ -95,7 +95,13 @@ static struct hsm_token *open_token(struct ca *ca, struct ca_token *t, struct er
 	const struct ca_config_token *config = t->config;
 	if (look_up_pin(ca, t, err))
 		return NULL;
-	struct hsm_token *opened = hsm_token_open(t->module->module, config->uri, t->pin, config->sessions, err);
+	const struct hsm_token_care care = { .call_ms = config->call_seconds * 1000,
+					     .keep_alive_ms = config->keep_alive_seconds * 1000,
+					     .changed = ca->on_token_changed ? token_changed : NULL,
+					     .pin_refused = token_refused,
+					     .arg = t };
+	struct hsm_token *opened =
+		hsm_token_open_with_care(t->module->module, config->uri, t->pin, config->sessions, &care, err);
 	struct error recording = ERR_INIT;
 	bool refused = !opened && err->code == ERR_PIN_REFUSED;
 	if (refused && ca_pin_record_refusal(ca, config->name, t->pin, &recording))
@@ -108,15 +114,26 @@ static struct hsm_token *open_token(struct ca *ca, struct ca_token *t, struct er
 		t->asked = false;
 	if (refused)
 		atomic_fetch_add(&t->refusals, 1);
-	if (!opened)
-		return NULL;
-	const struct hsm_token_care care = { .call_ms = config->call_seconds * 1000,
-					     .keep_alive_ms = config->keep_alive_seconds * 1000,
-					     .changed = ca->on_token_changed ? token_changed : NULL,
-					     .pin_refused = token_refused,
-					     .arg = t };
-	hsm_token_care(opened, &care);
 	return opened;
+}
+
+/* With the lock of the token's module. One that shows others of our tokens is not loaded anew for this one: it lists it
+ * at the next try, after a refresh that disturbs them little. The module to be refreshed, or NULL. */
+static struct hsm_module *to_refresh(struct ca_token *t, const struct error *err)
+{
+	int64_t now_ms = clock_monotonic_ms();
+	bool missing = err->code == ERR_TOKEN_UNAVAILABLE;
+	t->missing_ms = !missing ? 0 : t->missing_ms ? t->missing_ms : now_ms;
+	return missing ? t->module->module : NULL;
+}
+
+/* Without any lock of ours: the other tokens tell how they are, and perhaps that their PIN was refused. The module
+ * stays, since other tokens in it are open. */
+static void refresh(const struct ca_token *t, struct hsm_module *module)
+{
+	struct error err = ERR_INIT;
+	if (hsm_module_refresh(module, clock_monotonic_ms() - t->missing_ms, &err))
+		log_debug("module not refreshed", KV("token", t->config->name), KV("why", err.message));
 }
 
 static bool attach_token(struct ca *ca, struct ca_token *t)
@@ -127,6 +144,7 @@ static bool attach_token(struct ca *ca, struct ca_token *t)
 	if (atomic_load(&t->pin_refused))
 		return false;
 	struct hsm_token *opened = NULL;
+	struct hsm_module *stale = NULL;
 	(void)pthread_mutex_lock(&t->module->lock);
 	(void)pthread_mutex_lock(&t->lock);
 	if (open_module(t->module)) {
@@ -139,11 +157,14 @@ static bool attach_token(struct ca *ca, struct ca_token *t)
 		t->said = !opened;
 		(void)snprintf(t->why, sizeof(t->why), "%s", opened ? "" : err.message);
 		close_module_without_tokens(ca, t->module);
+		stale = to_refresh(t, &err);
 	}
 	(void)pthread_mutex_unlock(&t->lock);
 	(void)pthread_mutex_unlock(&t->module->lock);
 	if (opened)
 		log_info("token attached", KV("token", t->config->name));
+	if (stale)
+		refresh(t, stale);
 	return opened != NULL;
 }
 

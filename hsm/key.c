@@ -151,6 +151,15 @@ static int fill(struct hsm_key *k, CK_OBJECT_HANDLE object, struct error *err)
 	return 0;
 }
 
+static void discard(struct hsm_key *k)
+{
+	pthread_mutex_destroy(&k->lock);
+	buf_free(&k->id);
+	buf_free(&k->spki);
+	free(k->uri);
+	free(k);
+}
+
 struct hsm_key *hsm_key_new(struct hsm_token *t, CK_OBJECT_HANDLE object, struct error *err)
 {
 	struct hsm_key *k = calloc(1, sizeof(*k));
@@ -162,14 +171,15 @@ struct hsm_key *hsm_key_new(struct hsm_token *t, CK_OBJECT_HANDLE object, struct
 	k->generation = atomic_load(&t->generation);
 	k->object = object;
 	pthread_mutex_init(&k->lock, NULL);
+	if (fill(k, object, err)) {
+		discard(k);
+		return NULL;
+	}
+	/* Only now may a recovery look for it, by what it is; one that came before shows by the generation. */
 	pthread_mutex_lock(&t->keys_lock);
 	k->next = t->keys;
 	t->keys = k;
 	pthread_mutex_unlock(&t->keys_lock);
-	if (fill(k, object, err)) {
-		hsm_key_free(k);
-		return NULL;
-	}
 	return k;
 }
 
@@ -242,11 +252,7 @@ void hsm_key_free(struct hsm_key *k)
 		at = &(*at)->next;
 	*at = k->next;
 	pthread_mutex_unlock(&k->token->keys_lock);
-	pthread_mutex_destroy(&k->lock);
-	buf_free(&k->id);
-	buf_free(&k->spki);
-	free(k->uri);
-	free(k);
+	discard(k);
 }
 
 enum hsm_key_type hsm_key_type(const struct hsm_key *k)
@@ -344,7 +350,7 @@ int hsm_keys_find_again(struct hsm_token *t, struct error *err)
 		pthread_mutex_lock(&k->lock);
 		bool fresh = atomic_load(&k->object) != CK_INVALID_HANDLE &&
 			     atomic_load(&k->generation) == atomic_load(&t->generation);
-		int found = k->id.len == 0 || fresh ? 1 : renew(k, err);
+		int found = fresh ? 1 : renew(k, err);
 		pthread_mutex_unlock(&k->lock);
 		missing = found < 0 ? -1 : missing + !found;
 	}

@@ -36,6 +36,7 @@ static void unload(struct hsm_module *m)
 	if (m->object)
 		(void)dlclose(m->object);
 	pthread_rwlock_destroy(&m->gate);
+	pthread_cond_destroy(&m->left);
 	pthread_mutex_destroy(&m->lock);
 	free(m->path);
 	free(m);
@@ -61,6 +62,7 @@ static struct hsm_module *new_module(const char *path)
 	pthread_rwlock_init(&m->gate, &attributes);
 	pthread_rwlockattr_destroy(&attributes);
 	pthread_mutex_init(&m->lock, NULL);
+	pthread_cond_init(&m->left, NULL);
 	return m;
 }
 
@@ -131,6 +133,38 @@ void hsm_module_remove(struct hsm_module *m, const struct hsm_token *t)
 			break;
 		}
 	}
+	pthread_mutex_unlock(&m->lock);
+}
+
+size_t hsm_module_visit(struct hsm_module *m, struct hsm_token *tokens[HSM_TOKENS_MAX])
+{
+	size_t count = 0;
+	pthread_mutex_lock(&m->lock);
+	for (size_t i = 0; i < m->token_count; i++) {
+		if (m->tokens[i]->closing)
+			continue;
+		m->tokens[i]->visitors++;
+		tokens[count++] = m->tokens[i];
+	}
+	pthread_mutex_unlock(&m->lock);
+	return count;
+}
+
+void hsm_module_leave(struct hsm_module *m, struct hsm_token *const *tokens, size_t count)
+{
+	pthread_mutex_lock(&m->lock);
+	for (size_t i = 0; i < count; i++)
+		tokens[i]->visitors--;
+	pthread_cond_broadcast(&m->left);
+	pthread_mutex_unlock(&m->lock);
+}
+
+void hsm_module_await_visitors(struct hsm_module *m, struct hsm_token *t)
+{
+	pthread_mutex_lock(&m->lock);
+	t->closing = true;
+	while (t->visitors > 0)
+		pthread_cond_wait(&m->left, &m->lock);
 	pthread_mutex_unlock(&m->lock);
 }
 

@@ -37,6 +37,7 @@ struct hsm_module {
 	 * token's lock, never twice by one thread. */
 	pthread_rwlock_t gate;
 	pthread_mutex_t lock; /* guards everything below */
+	pthread_cond_t left;  /* a visitor has left a token */
 	struct hsm_token *tokens[HSM_TOKENS_MAX];
 	size_t token_count;
 	int64_t drained_ms; /* the last restart for which tokens that were up had to wait; or one was first wished for */
@@ -64,7 +65,13 @@ int hsm_module_reinitialize(struct hsm_module *m, void (*between)(CK_FUNCTION_LI
 			    void *argument, struct error *err);
 /* ERR_CONFIG past HSM_TOKENS_MAX. */
 int hsm_module_add(struct hsm_module *m, struct hsm_token *t, struct error *err);
+/* Inside the gate, so that a restart finds either the token, or no session of it. */
 void hsm_module_remove(struct hsm_module *m, const struct hsm_token *t);
+/* The module's tokens, for one who did not open them himself: none is closed before hsm_module_leave. How many. */
+size_t hsm_module_visit(struct hsm_module *m, struct hsm_token *tokens[HSM_TOKENS_MAX]);
+void hsm_module_leave(struct hsm_module *m, struct hsm_token *const *tokens, size_t count);
+/* From here on nobody visits the token, and those who did have left. Outside the gate. */
+void hsm_module_await_visitors(struct hsm_module *m, struct hsm_token *t);
 
 /* ---- session.c: sessions for signing ---- */
 struct hsm_lease {
@@ -131,7 +138,9 @@ struct hsm_token {
 	atomic_bool pin_refused;         /* written under lock */
 	int64_t touched_ms;              /* the last keep-alive; guarded by lock */
 	struct hsm_pool pool;
-	struct hsm_token_care care;
+	struct hsm_token_care care; /* does not change once the module lists the token */
+	unsigned visitors;          /* hsm_module_visit; guarded, as is closing, by the module's lock */
+	bool closing;
 
 	pthread_mutex_t keys_lock; /* guards the list */
 	struct hsm_key *keys;
@@ -148,8 +157,9 @@ struct hsm_token {
 	_Atomic int64_t error_ms;      /* the last call that failed */
 	atomic_uint failures;          /* since the last signature */
 	atomic_uint cures;             /* recoveries since the last signature: each goes further than the one before */
+	atomic_bool was_up;            /* before a restart of the module, which was for another */
 	atomic_bool trial;             /* after a recovery one signs alone: whether the token does is to be seen */
-	_Atomic int64_t probed_ms;
+	_Atomic int64_t probed_ms;     /* 0: it was not yet; INT64_MAX: one of those who come is at it */
 	_Atomic uint64_t signatures, retries, refusals;
 	_Atomic uint64_t entered[HSM_TOKEN_STATES];
 };
@@ -171,7 +181,7 @@ void hsm_token_set_state(struct hsm_token *t, enum hsm_token_state to, const cha
 void hsm_token_saw(struct hsm_token *t, const char *call, CK_RV rv);
 #define HSM_FAILURES_MAX 3
 /* Before signing. ERR_TOKEN_UNAVAILABLE where the token is not up or degraded. Where nobody cares
- * for the token it is looked at every HSM_LOOK_MS by one of those who come. */
+ * for the token it is looked at by one of those who come, or who failed, every HSM_LOOK_MS at most. */
 int hsm_token_ready(struct hsm_token *t, struct error *err);
 #define HSM_LOOK_MS 500
 

@@ -9,11 +9,6 @@
 #include "base/log.h"
 #include "hsm/private.h"
 
-void hsm_token_care(struct hsm_token *t, const struct hsm_token_care *care)
-{
-	t->care = *care;
-}
-
 /* ---- login ---- */
 
 /* Locked, or one try from it: whoever holds the PIN has to look at the token first. Gives the flags as the
@@ -158,7 +153,6 @@ static int look(struct hsm_token *t, struct error *err)
 	if (result && err->code != ERR_PIN_REFUSED)
 		result = look_locked(t, err);
 	hsm_token_unlock(t);
-	atomic_store(&t->probed_ms, clock_monotonic_ms());
 	return result;
 }
 
@@ -211,6 +205,10 @@ static int finish(struct hsm_token *t, struct error *err)
 			  KV_INT("missing", missing));
 	if (t->care.call_ms)
 		hsm_pool_write_off(&t->pool, clock_monotonic_ms() - t->care.call_ms);
+	if (atomic_exchange(&t->was_up, false)) {
+		hsm_token_set_state(t, HSM_TOKEN_UP, "it is there again");
+		return 0;
+	}
 	atomic_store(&t->trial, false); /* whoever had it is written off */
 	atomic_store(&t->failures, HSM_FAILURES_MAX - 1);
 	atomic_store(&t->failed_ms, clock_monotonic_ms());
@@ -224,26 +222,24 @@ static int finish(struct hsm_token *t, struct error *err)
 /* ---- the hardest cure: the module anew ---- */
 
 /* Those that are taken for well may not have been asked for a while. */
-static void look_at_others(struct hsm_token *t)
+static void look_at_others(struct hsm_module *m, const struct hsm_token *than)
 {
-	struct hsm_token *others[HSM_TOKENS_MAX];
-	struct hsm_module *m = t->module;
-	pthread_mutex_lock(&m->lock);
-	size_t count = m->token_count;
-	memcpy(others, m->tokens, sizeof(others));
-	pthread_mutex_unlock(&m->lock);
+	struct hsm_token *all[HSM_TOKENS_MAX];
+	size_t count = hsm_module_visit(m, all);
 	for (size_t i = 0; i < count; i++) {
 		struct error err = ERR_INIT; /* its own state says it */
-		if (others[i] != t && hsm_token_state(others[i]) == HSM_TOKEN_UP && look(others[i], &err) &&
+		if (all[i] != than && hsm_token_state(all[i]) == HSM_TOKEN_UP && look(all[i], &err) &&
 		    err.code != ERR_PIN_REFUSED)
-			hsm_token_set_state(others[i], HSM_TOKEN_DOWN, err.message);
+			hsm_token_set_state(all[i], HSM_TOKEN_DOWN, err.message);
 	}
+	hsm_module_leave(m, all, count);
 }
 
 void hsm_token_reopen(struct hsm_token *t)
 {
 	struct hsm_token_info info;
 	struct error err = ERR_INIT;
+	bool was_up = hsm_token_state(t) == HSM_TOKEN_UP;
 	t->anchor = CK_INVALID_HANDLE;
 	atomic_fetch_add(&t->generation, 1);
 	hsm_pool_forget(&t->pool, t->slot);
@@ -253,6 +249,7 @@ void hsm_token_reopen(struct hsm_token *t)
 		hsm_pool_forget(&t->pool, info.slot);
 		there = hsm_token_open_anchor(t, &err) == 0 && (!t->pin || hsm_token_login(t, &err) == 0);
 	}
+	atomic_store(&t->was_up, there && was_up);
 	if (there)
 		hsm_token_set_state(t, HSM_TOKEN_RECOVERING, "its module was initialized anew");
 	else if (hsm_token_state(t) != HSM_TOKEN_PIN_REFUSED)
@@ -263,30 +260,40 @@ void hsm_token_reopen(struct hsm_token *t)
 static void finish_all(struct hsm_module *m)
 {
 	struct hsm_token *all[HSM_TOKENS_MAX];
-	pthread_mutex_lock(&m->lock);
-	size_t count = m->token_count;
-	memcpy(all, m->tokens, sizeof(all));
-	pthread_mutex_unlock(&m->lock);
+	size_t count = hsm_module_visit(m, all);
 	for (size_t i = 0; i < count; i++) {
 		struct error err = ERR_INIT; /* its own state says it */
 		if (hsm_token_state(all[i]) == HSM_TOKEN_RECOVERING)
 			(void)finish(all[i], &err);
 	}
+	hsm_module_leave(m, all, count);
+}
+
+static int restart_module(struct hsm_module *m, const struct hsm_token *of, int64_t down_ms, struct error *err)
+{
+	look_at_others(m, of);
+	if (hsm_module_restart(m, down_ms, err))
+		return -1;
+	finish_all(m);
+	return 0;
+}
+
+int hsm_module_refresh(struct hsm_module *m, int64_t down_ms, struct error *err)
+{
+	return restart_module(m, NULL, down_ms, err);
 }
 
 /* 1: done, and the token is there. 0: done. -1: it could not be done. */
 static int restart(struct hsm_token *t)
 {
 	struct error err = ERR_INIT; /* why the token is down says more than why it stays so */
-	look_at_others(t);
 	pthread_mutex_lock(&t->state_lock);
 	int64_t down_ms = clock_monotonic_ms() - t->since_ms;
 	pthread_mutex_unlock(&t->state_lock);
-	if (hsm_module_restart(t->module, down_ms, &err)) {
+	if (restart_module(t->module, t, down_ms, &err)) {
 		log_debug("module not restarted", KV("token", t->name.token), KV("why", err.message));
 		return -1;
 	}
-	finish_all(t->module);
 	enum hsm_token_state state = hsm_token_state(t);
 	return state == HSM_TOKEN_UP || state == HSM_TOKEN_DEGRADED;
 }
@@ -335,7 +342,7 @@ static int settle(struct hsm_token *t, struct error *err)
 	return err_set(err, ERR_PIN_REFUSED, "token %s has refused its PIN", t->name.token);
 }
 
-int hsm_token_probe(struct hsm_token *t, struct error *err)
+static int probe(struct hsm_token *t, struct error *err)
 {
 	enum hsm_token_state before = hsm_token_state(t);
 	if (before == HSM_TOKEN_PIN_REFUSED)
@@ -349,6 +356,13 @@ int hsm_token_probe(struct hsm_token *t, struct error *err)
 	hsm_token_set_state(t, HSM_TOKEN_DOWN, err->message);
 	/* The hardest cure is not for what may pass by itself. */
 	return before == HSM_TOKEN_DOWN && restart(t) == 1 ? 0 : -1;
+}
+
+int hsm_token_probe(struct hsm_token *t, struct error *err)
+{
+	int result = probe(t, err);
+	atomic_store(&t->probed_ms, clock_monotonic_ms());
+	return result;
 }
 
 int64_t hsm_token_rest_ms(struct hsm_token *t)

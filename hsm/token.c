@@ -159,66 +159,37 @@ static struct hsm_token *new_token(struct hsm_module *m, const struct hsm_token_
 	pthread_mutex_init(&t->state_lock, NULL);
 	t->state = HSM_TOKEN_UP;
 	t->since_ms = t->touched_ms = clock_monotonic_ms();
-	t->probed_ms = t->since_ms;
 	return t;
 }
 
+/* How it is to be opened. */
+struct opening {
+	const struct secret *pin;
+	size_t sessions;
+	const struct hsm_token_care *care;
+};
+
 /* Inside the gate; nobody else knows the token yet, so its lock need not be held. */
-static int set_up(struct hsm_token *t, const struct hsm_token_info *info, const struct secret *pin, size_t sessions,
-		  struct error *err)
+static int set_up(struct hsm_token *t, const struct hsm_token_info *info, const struct opening *o, struct error *err)
 {
+	size_t sessions = o->sessions;
 	if (info->sessions_max > 1 && sessions > info->sessions_max - 1)
 		sessions = info->sessions_max - 1;
 	if (hsm_pool_init(&t->pool, t->fn, t->slot, sessions > 0 ? sessions : 1, err) || hsm_token_open_anchor(t, err))
 		return -1;
-	if (pin) {
-		t->pin = secret_new(secret_bytes(pin), err);
+	if (o->pin) {
+		t->pin = secret_new(secret_bytes(o->pin), err);
 		if (!t->pin || hsm_token_login(t, err))
 			return -1;
 	}
+	if (o->care)
+		t->care = *o->care;
 	return hsm_module_add(t->module, t, err);
 }
 
-static struct hsm_token *open_matching(struct hsm_module *m, const struct hsm_uri *uri, const struct secret *pin,
-				       size_t sessions, struct error *err)
+/* Inside the gate; nobody else knows the token, or will hear of it any more. */
+static void discard(struct hsm_token *t)
 {
-	struct hsm_token_info info;
-	if (hsm_token_choose(m, uri, &info, err))
-		return NULL;
-	struct hsm_token *t = new_token(m, &info);
-	if (!t) {
-		(void)err_set(err, ERR_INTERNAL, "no memory for a token");
-		return NULL;
-	}
-	if (set_up(t, &info, pin, sessions, err)) {
-		hsm_token_close(t);
-		return NULL;
-	}
-	log_info("token opened", KV("token", info.label), KV("serial", info.serial), KV_INT("slot", info.slot));
-	return t;
-}
-
-struct hsm_token *hsm_token_open(struct hsm_module *m, const char *uri, const struct secret *pin, size_t sessions,
-				 struct error *err)
-{
-	struct hsm_uri name;
-	if (hsm_uri_parse(uri, &name, err))
-		return NULL;
-	pthread_rwlock_rdlock(&m->gate);
-	struct hsm_token *t = open_matching(m, &name, pin, sessions, err);
-	pthread_rwlock_unlock(&m->gate);
-	if (!t && (err->code == ERR_CONFIG || err->code == ERR_TOKEN_UNAVAILABLE)) {
-		struct error cause = *err;
-		(void)err_wrap(err, cause.code, "cannot open token %s: %s", uri, cause.message);
-	}
-	return t;
-}
-
-void hsm_token_close(struct hsm_token *t)
-{
-	if (!t)
-		return;
-	hsm_module_remove(t->module, t);
 	hsm_pool_close(&t->pool);
 	/* No C_Logout: it would end the login of others in this process. It goes with the last session. */
 	if (t->anchor != CK_INVALID_HANDLE)
@@ -228,4 +199,59 @@ void hsm_token_close(struct hsm_token *t)
 	pthread_mutex_destroy(&t->keys_lock);
 	pthread_mutex_destroy(&t->state_lock);
 	free(t);
+}
+
+static struct hsm_token *open_matching(struct hsm_module *m, const struct hsm_uri *uri, const struct opening *o,
+				       struct error *err)
+{
+	struct hsm_token_info info;
+	if (hsm_token_choose(m, uri, &info, err))
+		return NULL;
+	struct hsm_token *t = new_token(m, &info);
+	if (!t) {
+		(void)err_set(err, ERR_INTERNAL, "no memory for a token");
+		return NULL;
+	}
+	if (set_up(t, &info, o, err)) {
+		discard(t);
+		return NULL;
+	}
+	log_info("token opened", KV("token", info.label), KV("serial", info.serial), KV_INT("slot", info.slot));
+	return t;
+}
+
+struct hsm_token *hsm_token_open_with_care(struct hsm_module *m, const char *uri, const struct secret *pin,
+					   size_t sessions, const struct hsm_token_care *care, struct error *err)
+{
+	struct hsm_uri name;
+	const struct opening o = { pin, sessions, care };
+	if (hsm_uri_parse(uri, &name, err))
+		return NULL;
+	pthread_rwlock_rdlock(&m->gate);
+	struct hsm_token *t = open_matching(m, &name, &o, err);
+	pthread_rwlock_unlock(&m->gate);
+	if (!t && (err->code == ERR_CONFIG || err->code == ERR_TOKEN_UNAVAILABLE)) {
+		struct error cause = *err;
+		(void)err_wrap(err, cause.code, "cannot open token %s: %s", uri, cause.message);
+	}
+	return t;
+}
+
+struct hsm_token *hsm_token_open(struct hsm_module *m, const char *uri, const struct secret *pin, size_t sessions,
+				 struct error *err)
+{
+	return hsm_token_open_with_care(m, uri, pin, sessions, NULL, err);
+}
+
+void hsm_token_close(struct hsm_token *t)
+{
+	if (!t)
+		return;
+	struct hsm_module *m = t->module;
+	hsm_module_await_visitors(m, t);
+	/* Inside the gate: after a restart our handles may be those of others. */
+	pthread_rwlock_rdlock(&m->gate);
+	hsm_module_remove(m, t);
+	discard(t);
+	pthread_rwlock_unlock(&m->gate);
 }

@@ -16,7 +16,7 @@
  * key found again by its CKA_ID and held against its public key, a new login, new sessions,
  * and last the module finalized and initialized anew. Somebody has to care for it: the running
  * signer has a thread for each token that calls hsm_token_probe and rests hsm_token_rest_ms
- * (hsm_token_care). Where nobody does, as in the tools and the loadable provider, those who
+ * (hsm_token_open_with_care). Where nobody does, as in the tools and the loadable provider, those who
  * sign look after it, every 500 ms at most.
  */
 #ifndef CHANCERY_HSM_TOKEN_H
@@ -55,7 +55,7 @@ int hsm_module_tokens(struct hsm_module *m, struct hsm_token_info *out, size_t m
  * CKR_PIN_LOCKED...; not tried again. ERR_CONFIG: the URI is malformed or ambiguous. */
 struct hsm_token *hsm_token_open(struct hsm_module *m, const char *uri, const struct secret *pin, size_t sessions,
 				 struct error *err);
-/* All keys of it must be freed before. */
+/* All keys of it must be freed before. Waits while another token's recovery looks at this one, or restarts the module. */
 void hsm_token_close(struct hsm_token *t);
 
 enum hsm_token_state {
@@ -99,8 +99,10 @@ struct hsm_token_care {
 	void (*pin_refused)(void *arg);
 	void *arg;
 };
-/* From here on the caller cares for it. Before any thread signs; care is copied. */
-void hsm_token_care(struct hsm_token *t, const struct hsm_token_care *care);
+/* hsm_token_open for one who cares for it. care is copied, and told from the moment that the token is open: perhaps
+ * before this returns, by another token's recovery. Of a PIN that is refused here err tells alone. */
+struct hsm_token *hsm_token_open_with_care(struct hsm_module *m, const char *uri, const struct secret *pin,
+					   size_t sessions, const struct hsm_token_care *care, struct error *err);
 
 /* One round: asks the token whether it is there (C_GetTokenInfo, C_GetSessionInfo), and goes on
  * from gentle to hard until it is up, or nothing more helps now. 0 where the token is there.
@@ -108,6 +110,12 @@ void hsm_token_care(struct hsm_token *t, const struct hsm_token_care *care);
 int hsm_token_probe(struct hsm_token *t, struct error *err);
 /* How long to rest until the next round: seconds where it is up, else growing to 500 ms, with jitter. */
 int64_t hsm_token_rest_ms(struct hsm_token *t);
+/* For a token that could not be opened because the module does not show it, since down_ms milliseconds: some modules
+ * (SoftHSM2) see what has come only when they are finalized and initialized anew. That is the hardest cure of the
+ * module's other tokens, and done as seldom, and as carefully, as for one of them. 0 where it was done: try again.
+ * ERR_TOKEN_UNAVAILABLE where it was not: later, perhaps. Any thread; while m is open, and outside of any lock that
+ * care's functions take. */
+int hsm_module_refresh(struct hsm_module *m, int64_t down_ms, struct error *err);
 /* Marks it as down where a call into it has not returned for care's call_ms. True where it is so. A
  * token that answers others meanwhile is up again with the next round of care; that call's session is
  * then written off. Any thread; never waits for the token. */

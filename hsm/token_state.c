@@ -88,6 +88,19 @@ void hsm_token_set_state(struct hsm_token *t, enum hsm_token_state to, const cha
 	tell(t);
 }
 
+/* ---- where nobody cares for it ---- */
+
+/* One of those who come looks at it, if it is time. */
+static bool looks(struct hsm_token *t, int *result, struct error *err)
+{
+	int64_t now_ms = clock_monotonic_ms(), probed_ms = atomic_load(&t->probed_ms);
+	if (t->care.changed || (probed_ms && now_ms - probed_ms < HSM_LOOK_MS) ||
+	    !atomic_compare_exchange_strong(&t->probed_ms, &probed_ms, INT64_MAX))
+		return false;
+	*result = hsm_token_probe(t, err);
+	return true;
+}
+
 /* ---- what calls showed ---- */
 
 static void saw_signature(struct hsm_token *t)
@@ -121,12 +134,10 @@ void hsm_token_saw(struct hsm_token *t, const char *call, CK_RV rv)
 	atomic_store(&t->error_ms, clock_monotonic_ms());
 	if (state == HSM_TOKEN_UP || state == HSM_TOKEN_DEGRADED)
 		hsm_token_set_state(t, sure || failures >= HSM_FAILURES_MAX ? HSM_TOKEN_DOWN : HSM_TOKEN_DEGRADED, why);
-	if (t->care.changed) {
-		tell(t);
-		return;
-	}
+	tell(t);
+	int result;
 	struct error ignored = ERR_INIT; /* the caller reports its own failure */
-	(void)hsm_token_probe(t, &ignored);
+	(void)looks(t, &result, &ignored);
 }
 
 /* ---- before a call ---- */
@@ -136,10 +147,9 @@ int hsm_token_ready(struct hsm_token *t, struct error *err)
 	enum hsm_token_state state = hsm_token_state(t);
 	if (state == HSM_TOKEN_UP || state == HSM_TOKEN_DEGRADED)
 		return 0;
-	int64_t now = clock_monotonic_ms(), probed = atomic_load(&t->probed_ms);
-	if (!t->care.changed && state != HSM_TOKEN_PIN_REFUSED && now - probed >= HSM_LOOK_MS &&
-	    atomic_compare_exchange_strong(&t->probed_ms, &probed, now))
-		return hsm_token_probe(t, err);
+	int result;
+	if (state != HSM_TOKEN_PIN_REFUSED && looks(t, &result, err))
+		return result;
 	return err_set(err, ERR_TOKEN_UNAVAILABLE, "token %s is %s", t->name.token, hsm_token_state_name(state));
 }
 

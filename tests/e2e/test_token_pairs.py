@@ -14,6 +14,8 @@ from support.traffic import HEALED, Traffic, balance, slowest
 
 IN_TIME = REQUEST + 1
 LOST = 1.2  # seconds for which a token is lost
+LATE = 3.0  # seconds for which a token is away from the start
+RETURNED = 5.0  # seconds from its return until it is used
 UNDISTURBED = 1.0  # seconds for the slowest certificate of the other issuer, at most
 
 tests = Tests(None)
@@ -117,6 +119,35 @@ def a_token_that_only_a_new_start_of_the_module_shows_comes_back_beside_another(
             for label in ("second", "issuing"):
                 pair.loses(label, lambda: taken_away(ca, label), f"{label} without its folder")
         balance(ca, pair.loads.values(), faulty)
+
+
+@tests.rule(60)
+def a_token_that_was_never_there_comes_beside_another_without_a_new_process(env):
+    """Its module was initialized without it, by a server that was started while its folder was away."""
+    with running(env, "late", lambda text: patient(text, *PROFILES), prepare=TWO_ISSUERS) as ca:
+        equal(ca.stop(), 0, "exit status of the server")
+        with taken_away(ca, "second"):
+            ca.start(wait=False)
+            wait_until(lambda: token_state(ca, "issuing") == "up", 20, "the state of the other token")
+            before = ca.roles()
+            with Traffic(ca, clients=3, within=IN_TIME) as alone:
+                alone.flows(50)
+                equal(token_state(ca, "second"), "down", "the state of the token that is away")
+                time.sleep(LATE)
+                alone.flows(50)
+            alone.none_refused()
+        with Traffic(ca, clients=3, within=IN_TIME) as other:
+            back = time.monotonic()
+            wait_until(lambda: ca.health().status == 200, RETURNED, "readiness with both tokens")
+            with Traffic(ca, clients=3, profile="server-2", within=IN_TIME) as own:
+                own.flows(20)
+                other.flows(20)
+            own.none_refused()
+        other.none_refused()
+        took = own.next_after(back) - back
+        expect(took < RETURNED, f"the first certificate of the returned token came after {took:.2f} s")
+        equal(ca.roles(), before, "the server's processes")
+        balance(ca, [alone, other, own])
 
 
 @tests.rule(90)

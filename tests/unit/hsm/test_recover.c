@@ -41,7 +41,7 @@ static struct case_ begin(unsigned keep_alive_ms)
 		.call_ms = 60000, .keep_alive_ms = keep_alive_ms, .changed = changed, .pin_refused = refused
 	};
 	c.key = fixture_key(&c.f, HSM_EC_P256);
-	hsm_token_care(c.f.token, &care);
+	c.f.token->care = care;
 	fixture_bend(c.f.module, c.f.token);
 	told = refusals_told = 0;
 	return c;
@@ -142,6 +142,38 @@ static void each_recovery_without_a_signature_goes_one_step_further(void)
 	times = 0;
 	CHECK_OK(sign(c.key, &c.err) == 0, &c.err);
 	CHECK_INT(c.f.token->cures, 0);
+	end(&c);
+}
+
+static CK_RV token_info_counted(CK_SLOT_ID slot, CK_TOKEN_INFO_PTR info)
+{
+	touched++;
+	return bent.real->C_GetTokenInfo(slot, info);
+}
+
+static void a_token_that_nobody_cares_for_is_looked_at_seldom_by_those_who_fail(void)
+{
+	struct case_ c = begin(0);
+	c.f.token->care = (struct hsm_token_care){ 0 };
+	bent.list.C_Sign = sign_fails;
+	bent.list.C_GetTokenInfo = token_info_counted;
+	bent.list.C_Finalize = finalize_counted;
+	answer = CKR_DEVICE_ERROR;
+	times = 100000;
+	touched = finalized = 0;
+	int64_t begun_ms = clock_monotonic_ms();
+	for (int i = 0; i < 200; i++)
+		CHECK(sign(c.key, &c.err) == -1);
+	int looks = 1 + (int)((clock_monotonic_ms() - begun_ms) / HSM_LOOK_MS);
+	CHECK(touched >= 1);
+	CHECK(touched <= 6 * looks); /* a login asks for its counter, a restart for every slot */
+	CHECK(finalized < looks);
+	/* It heals by those who come, though it was not looked at for a while. */
+	times = 0;
+	do {
+		CHECK(clock_monotonic_ms() - begun_ms < 20000);
+	} while (sign(c.key, &c.err) && clock_monotonic_ms() - begun_ms < 20000);
+	CHECK_INT(state(&c), HSM_TOKEN_UP);
 	end(&c);
 }
 
@@ -447,11 +479,9 @@ static struct two open_two(void)
 	bent.real = t.module->fn;
 	bent.list = *t.module->fn;
 	t.module->fn = &bent.list;
-	t.first = hsm_token_open(t.module, "pkcs11:token=unit", pin, 2, &err);
-	t.second = hsm_token_open(t.module, "pkcs11:token=second", pin, 2, &err);
+	t.first = hsm_token_open_with_care(t.module, "pkcs11:token=unit", pin, 2, &care, &err);
+	t.second = hsm_token_open_with_care(t.module, "pkcs11:token=second", pin, 2, &care, &err);
 	REQUIRE(t.first != NULL && t.second != NULL);
-	hsm_token_care(t.first, &care);
-	hsm_token_care(t.second, &care);
 	finalized = 0;
 	bent.list.C_Finalize = finalize_counted;
 	slot_away = t.first->slot;
@@ -491,6 +521,7 @@ static void a_token_that_is_up_is_drained_seldom(void)
 	t.module->drained_ms -= 1000;
 	CHECK_FAILS(hsm_token_probe(t.first, &err) == -1, &err, ERR_TOKEN_UNAVAILABLE);
 	CHECK_INT(finalized, 2);
+	CHECK_INT(hsm_token_state(t.second), HSM_TOKEN_UP); /* nothing of it failed, however often */
 	t.module->drain_took_ms = 1000;
 	t.module->drained_ms -= 90000;
 	CHECK_FAILS(hsm_token_probe(t.first, &err) == -1, &err, ERR_TOKEN_UNAVAILABLE);
@@ -542,6 +573,7 @@ SUITE(recover)
 {
 	TEST(three_failures_in_a_row_are_down_and_one_more_after_that);
 	TEST(each_recovery_without_a_signature_goes_one_step_further);
+	TEST(a_token_that_nobody_cares_for_is_looked_at_seldom_by_those_who_fail);
 	TEST(what_c_sign_init_answers_is_never_uncertain);
 	TEST(what_c_sign_answers_is_uncertain_unless_another_try_signed);
 	TEST(a_second_failure_is_not_tried_a_third_time);
