@@ -22,7 +22,7 @@ MAKEFLAGS += --no-builtin-rules
 # ---- flags ----
 
 packages := libcrypto libssl libmicrohttpd gnutls libconfuse jansson libidn2 libpsl libp11 p11-kit-1 libsystemd libcurl \
-	libcares
+	libcares libgfshare
 # Asked once, when first needed: `make deps` must work where pkg-config is not there yet.
 package_cflags = $(eval package_cflags := $(shell pkg-config --cflags $(packages)))$(package_cflags)
 package_libs = $(eval package_libs := $(shell pkg-config --libs $(packages)) -llmdb -lunbound -lpthread -ldl)$(package_libs)
@@ -302,7 +302,7 @@ $(BUILD)/tidy/%.ok: $(BUILD)/obj/%.o .clang-tidy
 
 deps_packages := gcc make pkg-config libc6-dev libssl-dev libp11-dev libp11-kit-dev softhsm2 libmicrohttpd-dev \
 	liblmdb-dev libconfuse-dev libjansson-dev libidn2-dev libpsl-dev libgnutls28-dev libcurl4-openssl-dev \
-	libc-ares-dev libunbound-dev dns-root-data libsystemd-dev openssl ca-certificates curl
+	libc-ares-dev libunbound-dev libgfshare-dev dns-root-data libsystemd-dev openssl ca-certificates curl
 test_packages := libcunit1-dev clang clang-format clang-tidy cppcheck libclang-rt-14-dev gnutls-bin nginx-light \
 	haproxy knot knot-dnssecutils python3-aiosmtpd golang-cfssl libnss3-tools p11-kit p11-kit-modules python3 \
 	lmdb-utils util-linux procps
