@@ -126,6 +126,17 @@ bool secret_is_reference(const char *text)
 	return strcmp(text, "prompt") == 0;
 }
 
+const char *secret_shares_sheet(const char *text)
+{
+	const char *path = after(text, "shares:");
+	return path && *path ? path : NULL;
+}
+
+bool secret_is_pin_reference(const char *text)
+{
+	return secret_is_reference(text) || secret_shares_sheet(text);
+}
+
 /* ---- fetching ---- */
 
 /* Reads fd to its end. */
@@ -156,14 +167,19 @@ static void cut(struct secret *s, size_t len)
 	s->len = len;
 }
 
+static void cut_line_end(struct secret *s)
+{
+	while (s->len > 0 && (s->data[s->len - 1] == '\n' || s->data[s->len - 1] == '\r'))
+		cut(s, s->len - 1);
+}
+
 /* Keeps the first line alone, or cuts trailing CR and LF only. */
 static struct secret *trim(struct secret *s, bool first_line, const char *what, struct error *err)
 {
 	const uint8_t *end = first_line ? memchr(s->data, '\n', s->len) : NULL;
 	if (end)
 		cut(s, (size_t)(end - s->data));
-	while (s->len > 0 && (s->data[s->len - 1] == '\n' || s->data[s->len - 1] == '\r'))
-		cut(s, s->len - 1);
+	cut_line_end(s);
 	if (s->len > 0)
 		return s;
 	secret_free(s);
@@ -230,12 +246,11 @@ static struct secret *read_descriptor(int number, const char *what, struct error
 	return s ? trim(s, false, what, err) : NULL;
 }
 
-/* One line from the terminal, without echo. Interrupting arrives as a character, so that
- * the terminal is always set back. */
-static struct secret *read_line_silently(int tty, const char *what, struct error *err)
+/* Interrupting arrives as a character, so that the terminal is always set back. */
+struct secret *secret_ask(int terminal, const char *what, struct error *err)
 {
 	struct termios before;
-	if (tcgetattr(tty, &before)) {
+	if (tcgetattr(terminal, &before)) {
 		(void)err_errno(err, ERR_IO, "cannot ask for the %s on the terminal", what);
 		return NULL;
 	}
@@ -244,14 +259,14 @@ static struct secret *read_line_silently(int tty, const char *what, struct error
 	auto_secret *s = allocate(SECRET_MAX, err);
 	if (!s)
 		return NULL;
-	if (tcsetattr(tty, TCSAFLUSH, &silent)) {
+	if (tcsetattr(terminal, TCSAFLUSH, &silent)) {
 		(void)err_errno(err, ERR_IO, "cannot ask for the %s without echo", what);
 		return NULL;
 	}
-	(void)dprintf(tty, "%s: ", what);
-	ssize_t got = read(tty, s->data, s->capacity);
-	(void)tcsetattr(tty, TCSAFLUSH, &before);
-	(void)dprintf(tty, "\n");
+	(void)dprintf(terminal, "%s: ", what);
+	ssize_t got = read(terminal, s->data, s->capacity);
+	(void)tcsetattr(terminal, TCSAFLUSH, &before);
+	(void)dprintf(terminal, "\n");
 	if (got < 0) {
 		(void)err_errno(err, ERR_IO, "cannot read the %s from the terminal", what);
 		return NULL;
@@ -261,7 +276,8 @@ static struct secret *read_line_silently(int tty, const char *what, struct error
 		(void)err_set(err, ERR_IO, "asking for the %s was interrupted", what);
 		return NULL;
 	}
-	return trim(TAKE(s), false, what, err);
+	cut_line_end(s);
+	return TAKE(s);
 }
 
 static struct secret *ask(const char *what, struct error *err)
@@ -271,7 +287,8 @@ static struct secret *ask(const char *what, struct error *err)
 		(void)err_errno(err, ERR_IO, "there is no terminal to ask for the %s on", what);
 		return NULL;
 	}
-	return read_line_silently(tty, what, err);
+	struct secret *s = secret_ask(tty, what, err);
+	return s ? trim(s, false, what, err) : NULL;
 }
 
 struct secret *secret_get(const char *reference, const char *what, struct error *err)

@@ -6,6 +6,7 @@
  *     credential:NAME    a file of that name below $CREDENTIALS_DIRECTORY (systemd.exec(5))
  *     fd:N               an inherited descriptor, read once to its end
  *     prompt             asked on the terminal (/dev/tty), without echo
+ *     shares:SHEET       of a token's PIN alone: typed by the custodians of its shares (tools/shares_collect.h)
  * PIN values themselves are refused wherever a reference is expected.
  *
  * The secret lives in memory that is locked (where the limit allows), left out of
@@ -42,8 +43,18 @@ void secret_free(struct secret *s);
  * for a child; the caller closes it. -1 with ERR_IO. */
 int secret_to_memfd(const struct secret *s, struct error *err);
 
-/* True where the text has the form of a reference. */
+/* One line from this terminal, asked for with what and ": ", without echo; without its line end, and empty where
+ * nothing was typed, or the terminal is gone. ERR_IO: no terminal, or interrupted (Ctrl-C). */
+struct secret *secret_ask(int terminal, const char *what, struct error *err);
+
+/* True where the text has the form of a reference that secret_get takes. */
 bool secret_is_reference(const char *text);
+
+/* The path of the sheet in "shares:SHEET", or NULL for another text. Borrowed. */
+const char *secret_shares_sheet(const char *text);
+
+/* True for a reference, and for shares:SHEET. */
+bool secret_is_pin_reference(const char *text);
 
 CLEANUP_POINTER(secret, struct secret, secret_free)
 #define auto_secret CLEANUP(secret_cleanup) struct secret /* auto_secret *pin = NULL; */

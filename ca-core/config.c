@@ -156,10 +156,15 @@ static int read_token(const struct config_section *s, struct ca_config *c)
 		return -1;
 	if (!t->module[0])
 		return config_bad(s, "module", "the PKCS#11 module (a shared object) is missing");
-	if (t->pin[0] && !secret_is_reference(t->pin)) /* its value is not repeated */
+	if (t->pin[0] && !secret_is_pin_reference(t->pin)) /* its value is not repeated */
 		return config_bad(s, "pin",
-				  "it is no reference (file:PATH, credential:NAME, fd:N, prompt); a PIN itself never "
-				  "stands here");
+				  "it is no reference (file:PATH, credential:NAME, fd:N, prompt, shares:SHEET); a PIN "
+				  "itself never stands here");
+	if (t->online && secret_shares_sheet(t->pin))
+		return config_bad(
+			s, "pin",
+			"shares are typed by people: a token that the server logs in to has its PIN elsewhere "
+			"(or online = false)");
 	if (t->online && !t->pin[0])
 		return config_bad(s, "pin", "an online token needs a reference to its PIN");
 	if (check_pkcs11_uri(s, "uri", t->uri))

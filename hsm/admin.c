@@ -243,69 +243,108 @@ int hsm_admin_token_info(const char *module_path, const char *uri, struct hsm_to
 	return session_begin(&s, module_path, uri, out, err);
 }
 
-/* Locked, or one try from it: a PIN that may be wrong is not tried. */
-static int check_tries(const struct hsm_token_info *info, struct error *err)
+/* What a PIN is called. */
+static const char *pin_name(CK_USER_TYPE user)
 {
-	if (!info->pin_locked && !info->pin_final_try)
+	return user == CKU_SO ? "SO PIN" : "PIN";
+}
+
+/* Locked, or one try from it: a PIN that may be wrong is not tried. */
+static int check_tries(const struct hsm_token_info *info, CK_USER_TYPE user, struct error *err)
+{
+	bool locked = user == CKU_SO ? info->so_pin_locked : info->pin_locked;
+	bool final_try = user == CKU_SO ? info->so_pin_final_try : info->pin_final_try;
+	if (!locked && !final_try)
 		return 0;
-	return err_set(err, ERR_PIN_REFUSED, "the PIN of token %s %s", info->label,
-		       info->pin_locked
-			       ? "is locked"
-			       : "has one try left before it locks, and is not tried; log in once by hand with "
-				 "the right one");
+	return err_set(err, ERR_PIN_REFUSED, "the %s of token %s %s", pin_name(user), info->label,
+		       locked ? "is locked"
+			      : "has one try left before it locks, and is not tried; log in once by hand with "
+				"the right one");
+}
+
+static CK_RV login(struct hsm_token *t, CK_USER_TYPE user, struct bytes pin)
+{
+	return p11_call(t->fn, C_Login, t->anchor, user, (CK_UTF8CHAR_PTR)(uintptr_t)pin.data, pin.len);
 }
 
 /* The module's call and what it answered. */
-static CK_RV set_pin(struct hsm_token *t, struct bytes pin, struct bytes new_pin)
+static CK_RV call_set_pin(struct hsm_token *t, struct bytes pin, struct bytes new_pin)
 {
 	CK_UTF8CHAR_PTR old_data = (CK_UTF8CHAR_PTR)(uintptr_t)pin.data;
 	CK_UTF8CHAR_PTR new_data = (CK_UTF8CHAR_PTR)(uintptr_t)new_pin.data;
-	CK_RV rv = p11_call(t->fn, C_SetPIN, t->anchor, old_data, pin.len, new_data, new_pin.len);
-	if (rv != CKR_USER_NOT_LOGGED_IN)
-		return rv;
-	/* PKCS#11 v2.40 section 5.6 lets it happen without login, and then that is its one attempt. */
-	rv = p11_call(t->fn, C_Login, t->anchor, CKU_USER, old_data, pin.len);
-	return rv == CKR_OK ? p11_call(t->fn, C_SetPIN, t->anchor, old_data, pin.len, new_data, new_pin.len) : rv;
+	return p11_call(t->fn, C_SetPIN, t->anchor, old_data, pin.len, new_data, new_pin.len);
 }
 
-int hsm_token_change_pin(struct hsm_token *t, const struct secret *pin, const struct secret *new_pin,
-			 enum hsm_pin_outcome *outcome, struct error *err)
+/* *asked: the token was asked to change it, and did not only refuse a login. */
+static CK_RV set_pin(struct hsm_token *t, CK_USER_TYPE user, struct bytes pin, struct bytes new_pin, bool *asked)
 {
+	*asked = user == CKU_USER;
+	CK_RV rv = *asked ? call_set_pin(t, pin, new_pin) : CKR_USER_NOT_LOGGED_IN;
+	if (rv != CKR_USER_NOT_LOGGED_IN)
+		return rv;
+	/* PKCS#11 v2.40 section 5.6 changes the user PIN without login; where a token does not, and for the SO PIN, a
+	 * login is its one attempt. */
+	rv = login(t, user, pin);
+	*asked = *asked || rv == CKR_OK;
+	return rv == CKR_OK ? call_set_pin(t, pin, new_pin) : rv;
+}
+
+static int change_pin(struct hsm_token *t, CK_USER_TYPE user, const struct secret *pin, const struct secret *new_pin,
+		      enum hsm_pin_outcome *outcome, struct error *err)
+{
+	bool asked = false;
 	hsm_token_lock(t);
-	CK_RV rv = set_pin(t, secret_bytes(pin), secret_bytes(new_pin));
+	CK_RV rv = set_pin(t, user, secret_bytes(pin), secret_bytes(new_pin), &asked);
 	hsm_token_unlock(t);
 	enum hsm_ckr_class class = hsm_ckr_class(rv);
-	bool refused = class == HSM_CKR_PIN || class == HSM_CKR_ARGUMENT || class == HSM_CKR_LOGIN;
+	bool refused = !asked || class == HSM_CKR_PIN || class == HSM_CKR_ARGUMENT || class == HSM_CKR_LOGIN;
 	*outcome = class == HSM_CKR_OK ? HSM_PIN_CHANGED : refused ? HSM_PIN_UNCHANGED : HSM_PIN_UNKNOWN;
 	if (rv == CKR_OK)
 		return 0;
 	(void)hsm_ckr_error(err, "C_SetPIN", rv);
 	if (rv == CKR_PIN_LEN_RANGE || rv == CKR_PIN_INVALID)
-		return err_wrap(err, ERR_CONFIG, "token %s does not take the new PIN (%s); its PIN is as before",
-				hsm_token_label(t), hsm_ckr_name(rv));
+		return err_wrap(err, ERR_CONFIG, "token %s does not take the new %s (%s); its %s is as before",
+				hsm_token_label(t), pin_name(user), hsm_ckr_name(rv), pin_name(user));
 	if (class == HSM_CKR_PIN)
-		return err_wrap(err, ERR_PIN_REFUSED, "token %s refused the present PIN (%s); it was tried once",
-				hsm_token_label(t), hsm_ckr_name(rv));
-	return err_wrap(err, ERR_TOKEN_UNAVAILABLE, "token %s does not change its PIN: %s", hsm_token_label(t),
-			hsm_ckr_name(rv));
+		return err_wrap(err, ERR_PIN_REFUSED, "token %s refused the present %s (%s); it was tried once",
+				hsm_token_label(t), pin_name(user), hsm_ckr_name(rv));
+	return err_wrap(err, ERR_TOKEN_UNAVAILABLE, "token %s does not change its %s: %s", hsm_token_label(t),
+			pin_name(user), hsm_ckr_name(rv));
+}
+
+int hsm_token_change_pin(struct hsm_token *t, const struct secret *pin, const struct secret *new_pin,
+			 enum hsm_pin_outcome *outcome, struct error *err)
+{
+	return change_pin(t, CKU_USER, pin, new_pin, outcome, err);
+}
+
+static int change_in_session(const char *module_path, const char *uri, CK_USER_TYPE user, const struct secret *pin,
+			     const struct secret *new_pin, enum hsm_pin_outcome *outcome, struct error *err)
+{
+	struct hsm_token_info info;
+	CLEANUP(session_end) struct session s = { 0 };
+	*outcome = HSM_PIN_UNCHANGED;
+	if (session_begin(&s, module_path, uri, &info, err) || check_tries(&info, user, err))
+		return -1;
+	return change_pin(s.token, user, pin, new_pin, outcome, err);
 }
 
 int hsm_admin_change_pin(const char *module_path, const char *uri, const struct secret *pin,
 			 const struct secret *new_pin, enum hsm_pin_outcome *outcome, struct error *err)
 {
-	struct hsm_token_info info;
-	CLEANUP(session_end) struct session s = { 0 };
-	*outcome = HSM_PIN_UNCHANGED;
-	if (session_begin(&s, module_path, uri, &info, err) || check_tries(&info, err))
-		return -1;
-	return hsm_token_change_pin(s.token, pin, new_pin, outcome, err);
+	return change_in_session(module_path, uri, CKU_USER, pin, new_pin, outcome, err);
 }
 
-int hsm_token_try_pin(struct hsm_token *t, const struct secret *pin, bool *accepted, struct error *err)
+int hsm_admin_change_so_pin(const char *module_path, const char *uri, const struct secret *pin,
+			    const struct secret *new_pin, enum hsm_pin_outcome *outcome, struct error *err)
 {
-	struct bytes b = secret_bytes(pin);
+	return change_in_session(module_path, uri, CKU_SO, pin, new_pin, outcome, err);
+}
+
+static int try_pin(struct hsm_token *t, CK_USER_TYPE user, const struct secret *pin, bool *accepted, struct error *err)
+{
 	hsm_token_lock(t);
-	CK_RV rv = p11_call(t->fn, C_Login, t->anchor, CKU_USER, (CK_UTF8CHAR_PTR)(uintptr_t)b.data, b.len);
+	CK_RV rv = login(t, user, secret_bytes(pin));
 	hsm_token_unlock(t);
 	*accepted = rv == CKR_OK;
 	/* A locked or expired PIN may be the right one. */
@@ -313,17 +352,34 @@ int hsm_token_try_pin(struct hsm_token *t, const struct secret *pin, bool *accep
 		return 0;
 	(void)hsm_ckr_error(err, "C_Login", rv);
 	enum err_code code = hsm_ckr_class(rv) == HSM_CKR_PIN ? ERR_PIN_REFUSED : ERR_TOKEN_UNAVAILABLE;
-	return err_wrap(err, code, "token %s does not say whether the PIN is right: %s", hsm_token_label(t),
-			hsm_ckr_name(rv));
+	return err_wrap(err, code, "token %s does not say whether the %s is right: %s", hsm_token_label(t),
+			pin_name(user), hsm_ckr_name(rv));
+}
+
+int hsm_token_try_pin(struct hsm_token *t, const struct secret *pin, bool *accepted, struct error *err)
+{
+	return try_pin(t, CKU_USER, pin, accepted, err);
+}
+
+static int try_in_session(const char *module_path, const char *uri, CK_USER_TYPE user, const struct secret *pin,
+			  bool *accepted, struct error *err)
+{
+	struct hsm_token_info info;
+	CLEANUP(session_end) struct session s = { 0 };
+	*accepted = false;
+	if (session_begin(&s, module_path, uri, &info, err) || check_tries(&info, user, err))
+		return -1;
+	return try_pin(s.token, user, pin, accepted, err);
 }
 
 int hsm_admin_try_pin(const char *module_path, const char *uri, const struct secret *pin, bool *accepted,
 		      struct error *err)
 {
-	struct hsm_token_info info;
-	CLEANUP(session_end) struct session s = { 0 };
-	*accepted = false;
-	if (session_begin(&s, module_path, uri, &info, err) || check_tries(&info, err))
-		return -1;
-	return hsm_token_try_pin(s.token, pin, accepted, err);
+	return try_in_session(module_path, uri, CKU_USER, pin, accepted, err);
+}
+
+int hsm_admin_try_so_pin(const char *module_path, const char *uri, const struct secret *pin, bool *accepted,
+			 struct error *err)
+{
+	return try_in_session(module_path, uri, CKU_SO, pin, accepted, err);
 }

@@ -50,4 +50,10 @@ int hsm_admin_change_pin(const char *module_path, const char *uri, const struct 
 int hsm_admin_try_pin(const char *module_path, const char *uri, const struct secret *pin, bool *accepted,
 		      struct error *err);
 
+/* The same two for the SO PIN (C_Login as the security officer, then C_SetPIN). */
+int hsm_admin_change_so_pin(const char *module_path, const char *uri, const struct secret *pin,
+			    const struct secret *new_pin, enum hsm_pin_outcome *outcome, struct error *err);
+int hsm_admin_try_so_pin(const char *module_path, const char *uri, const struct secret *pin, bool *accepted,
+			 struct error *err);
+
 #endif

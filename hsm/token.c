@@ -46,6 +46,8 @@ static int read_info(struct hsm_module *m, CK_SLOT_ID slot, struct hsm_token_inf
 		.pin_set = info.flags & CKF_USER_PIN_INITIALIZED,
 		.pin_locked = info.flags & CKF_USER_PIN_LOCKED,
 		.pin_final_try = info.flags & CKF_USER_PIN_FINAL_TRY,
+		.so_pin_locked = info.flags & CKF_SO_PIN_LOCKED,
+		.so_pin_final_try = info.flags & CKF_SO_PIN_FINAL_TRY,
 		.pin_min = info.ulMinPinLen,
 		.pin_max = info.ulMaxPinLen,
 	};

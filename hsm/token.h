@@ -41,7 +41,7 @@ void hsm_module_close(struct hsm_module *m);
 struct hsm_token_info {
 	unsigned long slot;
 	char label[HSM_LABEL_SIZE], manufacturer[HSM_LABEL_SIZE], model[17], serial[17];
-	bool initialized, login_required, pin_set, pin_locked, pin_final_try;
+	bool initialized, login_required, pin_set, pin_locked, pin_final_try, so_pin_locked, so_pin_final_try;
 	unsigned long sessions_max;     /* 0: no stated limit */
 	unsigned long pin_min, pin_max; /* octets of a PIN, as the token says */
 };

@@ -70,6 +70,8 @@ mapfile -t not_validate < <(outside 'httpd/validate/*')
 forbid '#include <lmdb\.h>' "LMDB is known to store/ alone" "${not_store[@]}"
 forbid '#include <microhttpd\.h>' "libmicrohttpd is known to httpd/ alone" "${not_httpd[@]}"
 forbid '#include <(ares|unbound)\.h>' "names are looked up in httpd/validate/ alone" "${not_validate[@]}"
+mapfile -t not_shares < <(outside 'tools/shares.c')
+forbid '#include <libgfshare\.h>' "libgfshare is known to tools/shares.c alone" "${not_shares[@]}"
 forbid 'C_(Initialize|Finalize) *\(' "only hsm/module.c begins and ends PKCS#11" "${not_module[@]}"
 
 code=({base,hsm,store,ca-core,httpd,tools,tests}/**/*.[ch])

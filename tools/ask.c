@@ -17,5 +17,5 @@ int ask_yes(const char *question, struct error *err)
 	ssize_t length = read(tty, answer, sizeof(answer) - 1);
 	if (length == 4 && strcmp(answer, "yes\n") == 0)
 		return 0;
-	return err_set(err, ERR_CONFLICT, "nothing was signed: the answer was not \"yes\"");
+	return err_set(err, ERR_CONFLICT, "nothing was done: the answer was not \"yes\"");
 }

@@ -20,7 +20,7 @@ _chancery() {
 		return
 		;;
 	--pin | --so-pin | --new-pin | --code)
-		mapfile -t COMPREPLY < <(compgen -W 'file: credential: fd: prompt' -- "$current")
+		mapfile -t COMPREPLY < <(compgen -W 'file: credential: fd: prompt shares:' -- "$current")
 		return
 		;;
 	--reason)

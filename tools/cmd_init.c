@@ -162,7 +162,7 @@ static int founding_begin(struct founding *f, struct error *err)
 		return -1;
 	for (size_t i = 0; i < f->config->token_count; i++) {
 		const struct ca_config_token *token = &f->config->tokens[i];
-		f->pins[i] = secret_get(token->pin, token->name, err);
+		f->pins[i] = pin_get(token->pin, token->name, err);
 		if (!f->pins[i])
 			return -1;
 	}

@@ -7,6 +7,7 @@
 #include "tools/admin.h"
 #include "tools/cmd_token.h"
 #include "tools/list.h"
+#include "tools/pin.h"
 
 #define TOKENS_MAX 64
 
@@ -116,7 +117,7 @@ static int make_key(struct invocation *in, const struct ca_config *whole, const 
 {
 	struct error *err = &in->error;
 	/* The PIN's file is whose who started the server; the token's are its user's, and a new key's must be. */
-	auto_secret *pin = secret_get(config->pin, config->name, err);
+	auto_secret *pin = pin_get(config->pin, config->name, err);
 	if (!pin || token_become_user(whole, config, err))
 		return -1;
 	auto_hsm_module *module = hsm_module_open(config->module, err);
@@ -203,6 +204,8 @@ static int run_status(struct invocation *in)
 
 static const struct command pin_commands[] = {
 	{ "change", "TOKEN", "Give a token another user PIN", token_pin_change_detail, NULL, token_pin_change },
+	{ "split", "[TOKEN]", "Give a token a new PIN that M of N people hold", token_pin_split_detail, NULL,
+	  token_pin_split },
 	{ "retry", "TOKEN", "Let the running server try the PIN again", token_pin_retry_detail, NULL, token_pin_retry },
 	{ NULL, NULL, NULL, NULL, NULL, NULL },
 };
@@ -218,7 +221,7 @@ static const struct command commands[] = {
 	{ "csr", "TOKEN", "Make a PKCS#10 request that a token's key signs", token_csr_detail, NULL, token_csr },
 	{ "status", "", "How the running server's tokens are; exit status 3 where one is not up", NULL, NULL,
 	  run_status },
-	{ "pin", "", "The user PIN: change, retry", NULL, pin_commands, NULL },
+	{ "pin", "", "The user PIN: change, split, retry", NULL, pin_commands, NULL },
 	{ NULL, NULL, NULL, NULL, NULL, NULL },
 };
 const struct command cmd_token = { "token", "",       "PKCS#11 tokens: list, probe, init, keygen, csr, status, pin",

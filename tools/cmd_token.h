@@ -24,8 +24,9 @@ int token_csr(struct invocation *in);
 int token_probe(struct invocation *in);
 int token_pin_change(struct invocation *in);
 int token_pin_retry(struct invocation *in);
+int token_pin_split(struct invocation *in);
 extern const char token_init_detail[], token_csr_detail[], token_probe_detail[], token_pin_change_detail[],
-	token_pin_retry_detail[];
+	token_pin_retry_detail[], token_pin_split_detail[];
 
 /* Hands the PIN of a token section to the server that runs on the state directory (an absolute path), which tries it
  * once. ERR_UNREACHABLE where none runs. */

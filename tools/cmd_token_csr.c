@@ -8,6 +8,7 @@
 #include "hsm/key.h"
 #include "tools/child.h"
 #include "tools/cmd_token.h"
+#include "tools/pin.h"
 #include "tools/subject.h"
 #include "tools/token_request.h"
 
@@ -103,7 +104,7 @@ static int make_request(struct invocation *in, struct asked *a, const char *out)
 	auto_ca_config *config = token_enter(in);
 	a->config = config;
 	a->token = config ? token_named(config, in->operands[0], err) : NULL;
-	auto_secret *pin = a->token ? secret_get(a->token->pin, a->token->name, err) : NULL;
+	auto_secret *pin = a->token ? pin_get(a->token->pin, a->token->name, err) : NULL;
 	a->pin = pin;
 	auto_buf der = BUF_INIT;
 	if (!pin || child_run(sign_request, a, &der, err) ||

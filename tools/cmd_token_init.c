@@ -23,25 +23,6 @@ static void target_free(struct target *t)
 	secret_free(t->so_pin_set);
 }
 
-/* As `chancery init` names them: token/issuing.pin and token/issuing.so-pin. */
-static int name_so_pin(const char *given, const char *pin, struct buf *out, struct error *err)
-{
-	const char *path = pin_file(pin);
-	size_t len = strlen(pin);
-	if (given)
-		buf_add_text(out, given);
-	else if (path)
-		buf_printf(out, "%.*s.so-pin", (int)(len > 4 && strcmp(pin + len - 4, ".pin") == 0 ? len - 4 : len),
-			   pin);
-	else if (strcmp(pin, "prompt") == 0)
-		buf_add_text(out, pin);
-	else
-		return err_set(err, ERR_USAGE, "--so-pin is needed where the PIN is in no file");
-	if (path && strcmp(buf_text(out), pin) == 0)
-		return err_set(err, ERR_USAGE, "PIN and SO PIN cannot be in one file: %s", path);
-	return 0;
-}
-
 /* ---- in processes of their own, as the token's user ---- */
 
 static int become_user(const struct target *t, struct error *err)
@@ -170,7 +151,7 @@ int token_init(struct invocation *in)
 		return refuse(in);
 	auto_ca_config *config = named ? token_enter(in) : NULL;
 	if ((named ? choose(in, &t, config) : make_section(module, label, pin, &t.token, &in->error)) ||
-	    name_so_pin(so_pin ? buf_text(&so_reference) : NULL, t.token.pin, &t.so_pin, &in->error) ||
+	    pin_so_reference(so_pin ? buf_text(&so_reference) : NULL, t.token.pin, &t.so_pin, &in->error) ||
 	    init(&t, &in->error))
 		return refuse(in);
 	say(in, &t);

@@ -255,7 +255,7 @@ static int settle(struct change *c, enum hsm_pin_outcome outcome, struct error *
 static int change(struct change *c, const char *reference, struct error *err)
 {
 	auto_buf answer = BUF_INIT;
-	c->pin = c->file ? read_pin(c->file, c->token->name, err) : secret_get(c->token->pin, c->token->name, err);
+	c->pin = c->file ? read_pin(c->file, c->token->name, err) : pin_get(c->token->pin, c->token->name, err);
 	c->new_pin = c->pin ? choose_new(c, reference, err) : NULL;
 	if (!c->new_pin || check_new(c, err) || (c->file && pin_write(c->new_file, c->new_pin, err)))
 		return -1;

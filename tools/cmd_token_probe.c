@@ -6,6 +6,7 @@
 #include "base/secret.h"
 #include "hsm/probe.h"
 #include "tools/cmd_token.h"
+#include "tools/pin.h"
 
 #define RATE_MS 500
 
@@ -163,7 +164,7 @@ static int probe_configured(struct invocation *in, bool read_only)
 	struct error *err = &in->error;
 	auto_ca_config *config = token_enter(in);
 	const struct ca_config_token *token = config ? token_named(config, in->operands[0], err) : NULL;
-	auto_secret *pin = token ? secret_get(token->pin, token->name, err) : NULL;
+	auto_secret *pin = token ? pin_get(token->pin, token->name, err) : NULL;
 	if (!pin)
 		return refuse(in);
 	if (state_server_runs())
@@ -190,7 +191,7 @@ static int probe_other(struct invocation *in, const char *module, const char *la
 		hsm_uri_format(&name, &uri);
 	}
 	auto_free char *path = path_absolute(module, &in->error);
-	auto_secret *pin = path && reference ? secret_get(reference, "PIN", &in->error) : NULL;
+	auto_secret *pin = path && reference ? pin_get(reference, "PIN", &in->error) : NULL;
 	if (!path || (reference && !pin))
 		return refuse(in);
 	const struct place place = { path, buf_text(&uri), pin };

@@ -6,6 +6,7 @@
 #include "base/secret.h"
 #include "ca-core/ca.h"
 #include "tools/chanceryd_listen.h"
+#include "tools/pin.h"
 
 static bool is_published(const struct ca_config_issuer *issuer)
 {
@@ -42,7 +43,7 @@ static int begin(struct completion *c, const struct ca_config *config, struct er
 		const struct ca_config_token *token = &config->tokens[i];
 		if (!token->pin[0])
 			continue;
-		c->pins[i] = secret_get(token->pin, token->name, err);
+		c->pins[i] = pin_get(token->pin, token->name, err);
 		if (!c->pins[i])
 			return -1;
 	}

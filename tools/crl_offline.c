@@ -7,6 +7,7 @@
 #include "hsm/provider.h"
 #include "tools/admin.h"
 #include "tools/cmd.h"
+#include "tools/pin.h"
 
 /* Freed from the last to the first. */
 struct offline {
@@ -113,7 +114,7 @@ int crl_sign_offline(const struct common_options *common, const struct ca_config
 	if (state_enter(common, err))
 		return -1;
 	/* The PIN's file is whose who started the server; what follows runs as the user of store and token. */
-	auto_secret *pin = secret_get(token->pin, issuer->token, err);
+	auto_secret *pin = pin_get(token->pin, issuer->token, err);
 	if (!pin || open_store(&o, config, issuer, err) || open_key(&o, token, issuer, pin, err) ||
 	    plan_next(&o, config, issuer, &plan, err) || sign(&o, &plan, &der, made, err))
 		return -1;

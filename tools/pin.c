@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "tools/shares_collect.h"
 #include "tools/state.h"
 
 #define DIGITS 32 /* of a random PIN, where the token takes any */
@@ -33,13 +34,38 @@ const char *pin_file(const char *reference)
 	return strncmp(reference, "file:", 5) == 0 ? reference + 5 : NULL;
 }
 
+struct secret *pin_get(const char *reference, const char *what, struct error *err)
+{
+	const char *sheet = secret_shares_sheet(reference);
+	return sheet ? shares_get(sheet, what, err) : secret_get(reference, what, err);
+}
+
+int pin_so_reference(const char *given, const char *pin, struct buf *out, struct error *err)
+{
+	const char *path = pin_file(pin);
+	size_t len = strlen(pin);
+	if (given)
+		buf_add_text(out, given);
+	else if (path)
+		buf_printf(out, "%.*s.so-pin", (int)(len > 4 && strcmp(pin + len - 4, ".pin") == 0 ? len - 4 : len),
+			   pin);
+	else if (strcmp(pin, "prompt") == 0)
+		buf_add_text(out, pin);
+	else
+		return err_set(err, ERR_USAGE, "--so-pin is needed where the PIN is in no file");
+	if (path && strcmp(buf_text(out), pin) == 0)
+		return err_set(err, ERR_USAGE, "PIN and SO PIN cannot be in one file: %s", path);
+	return 0;
+}
+
 int pin_reference_absolute(const char *reference, struct buf *out, struct error *err)
 {
-	const char *path = pin_file(reference);
+	const char *file = pin_file(reference), *sheet = secret_shares_sheet(reference);
+	const char *path = file ? file : sheet;
 	auto_free char *absolute = path ? path_absolute(path, err) : NULL;
 	if (path && !absolute)
 		return -1;
-	buf_printf(out, "%s%s", absolute ? "file:" : reference, absolute ? absolute : "");
+	buf_printf(out, "%s%s", file ? "file:" : sheet ? "shares:" : reference, absolute ? absolute : "");
 	return out->failed ? err_set(err, ERR_INTERNAL, "no memory for a path") : 0;
 }
 
@@ -84,6 +110,13 @@ struct secret *pin_to_set(const char *reference, const char *what, struct pin_li
 			  struct error *err)
 {
 	*made = false;
+	if (secret_shares_sheet(reference)) {
+		(void)err_set(err, ERR_CONFIG,
+			      "the %s is in shares: they are made of a PIN that is set already "
+			      "(`chancery token pin split`)",
+			      what);
+		return NULL;
+	}
 	auto_secret *pin = pin_file(reference)                ? from_file(reference, what, limits, made, err)
 			   : strcmp(reference, "prompt") == 0 ? ask_twice(what, err)
 							      : secret_get(reference, what, err);

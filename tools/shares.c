@@ -457,8 +457,7 @@ int share_read(struct bytes text, struct share *out, struct error *err)
 		return err_set(err, ERR_BAD_REQUEST, "this is no share: it has %zu characters", text.len);
 	if (collect(text, &symbols, &count))
 		return err_set(err, ERR_BAD_REQUEST,
-			       "there is a character in group %zu that no share has: they are made of digits, and of "
-			       "letters without U",
+			       "group %zu has a character that no share has: digits, and letters but U",
 			       group_of(count));
 	if (count < HEAD)
 		return err_set(err, ERR_BAD_REQUEST, "this is no share: it has %zu characters, which are too few",

@@ -79,6 +79,13 @@ struct secret *shares_combine(const struct share *shares, size_t count, struct e
 /* Appends the text of a share: groups of four symbols, four groups a line, each line ended by LF. */
 void share_write(const struct share *s, struct buf *out);
 
+/* Room for the text of a share, with what stands around it on paper: a buffer that grows would leave copies behind. */
+static inline void shares_reserve(struct buf *b)
+{
+	(void)buf_extend(b, SHARES_TEXT_MAX);
+	buf_clear(b);
+}
+
 /* How much of a share was typed: symbols so far, and how many it has; *needed 0 until its first 16 are there. Characters
  * that are none of the alphabet count. */
 void share_progress(struct bytes text, size_t *typed, size_t *needed);

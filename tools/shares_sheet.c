@@ -158,13 +158,12 @@ int shares_sheet_check(const struct shares_sheet *s, const struct share *share, 
 	char theirs[SHARES_ID_LEN + 2], ours[SHARES_ID_LEN + 2];
 	uint8_t hash[32];
 	if (strcmp(share->split, s->split) != 0)
-		return err_set(err, ERR_CONFLICT,
-			       "this is share %u of another split: it is of %s, and shares of %s are asked for",
-			       share->index, shares_id_text(share->split, theirs), shares_id_text(s->split, ours));
+		return err_set(err, ERR_CONFLICT, "this is share %u of another split (%s), not of %s", share->index,
+			       shares_id_text(share->split, theirs), shares_id_text(s->split, ours));
 	share_hash(share, hash);
 	if (share->index > s->count || memcmp(hash, s->hashes[share->index - 1], sizeof(hash)) != 0)
 		return err_set(err, ERR_INTEGRITY,
-			       "this is not share %u of split %s: it says so, and its hash is not the one on the sheet",
-			       share->index, shares_id_text(s->split, ours));
+			       "this is not share %u of split %s: the sheet has another hash for it", share->index,
+			       shares_id_text(s->split, ours));
 	return 0;
 }

@@ -129,6 +129,16 @@ static void text_that_is_no_reference_is_refused_and_not_shown(void)
 	CHECK(secret_is_reference("fd:0") && secret_is_reference("prompt"));
 }
 
+static void shares_are_a_reference_of_pins_alone(void)
+{
+	CHECK_TEXT(secret_shares_sheet("shares:a/sheet.txt"), "a/sheet.txt");
+	CHECK(!secret_shares_sheet("shares:") && !secret_shares_sheet("shares") && !secret_shares_sheet("file:x"));
+	CHECK(secret_is_pin_reference("shares:x") && secret_is_pin_reference("prompt"));
+	CHECK(!secret_is_pin_reference("shares:") && !secret_is_pin_reference("1234"));
+	CHECK(!secret_is_reference("shares:x"));
+	check_refuses("shares:x", ERR_CONFIG);
+}
+
 static void random_secret_is_hex_and_never_the_same(void)
 {
 	struct error err = ERR_INIT;
@@ -213,6 +223,7 @@ SUITE(secret)
 	TEST(credential_is_a_file_below_the_unit_s_folder);
 	TEST(descriptor_is_read_to_its_end_and_closed);
 	TEST(text_that_is_no_reference_is_refused_and_not_shown);
+	TEST(shares_are_a_reference_of_pins_alone);
 	TEST(random_secret_is_hex_and_never_the_same);
 	TEST(copies_and_caps_its_value);
 	TEST(memory_is_left_out_of_core_dumps);

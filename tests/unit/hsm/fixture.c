@@ -36,7 +36,7 @@ void fixture_prepare(void)
 {
 	struct error err = ERR_INIT;
 	auto_secret *pin = fixture_pin(FIXTURE_PIN);
-	auto_secret *so_pin = fixture_pin("the officer's PIN");
+	auto_secret *so_pin = fixture_pin(FIXTURE_SO_PIN);
 	/* Stays loaded, so that a report of leaks can name it. */
 	void *kept = dlopen(hsm_admin_find_softhsm(), RTLD_NOW | RTLD_NODELETE);
 	REQUIRE(kept != NULL);

@@ -10,6 +10,7 @@
 #include "tests/unit/unit.h"
 
 #define FIXTURE_PIN "a PIN of the tests"
+#define FIXTURE_SO_PIN "the officer's PIN"
 
 struct fixture {
 	struct hsm_module *module;

@@ -158,6 +158,41 @@ static void leaves_the_pin_where_the_present_one_is_wrong_or_the_new_one_unfit(v
 	check_pin_is(FIXTURE_PIN, true);
 }
 
+static void check_so_pin_is(const char *text, bool expected)
+{
+	struct error err = ERR_INIT;
+	auto_secret *pin = fixture_pin(text);
+	bool accepted = !expected;
+	CHECK_OK(hsm_admin_try_so_pin(hsm_admin_find_softhsm(), uri, pin, &accepted, &err) == 0, &err);
+	CHECK(accepted == expected);
+}
+
+static int change_so(const char *from, const char *to, enum hsm_pin_outcome *outcome, struct error *err)
+{
+	auto_secret *pin = fixture_pin(from), *new_pin = fixture_pin(to);
+	return hsm_admin_change_so_pin(hsm_admin_find_softhsm(), uri, pin, new_pin, outcome, err);
+}
+
+static void changes_the_so_pin_and_leaves_the_user_pin(void)
+{
+	struct error err = ERR_INIT;
+	enum hsm_pin_outcome outcome = HSM_PIN_UNKNOWN;
+	fixture_prepare();
+	check_so_pin_is(FIXTURE_SO_PIN, true);
+	CHECK_FAILS(change_so("wrong PIN", "the next PIN", &outcome, &err) == -1, &err, ERR_PIN_REFUSED);
+	CHECK_INT(outcome, HSM_PIN_UNCHANGED);
+	CHECK(strstr(err.message, "SO PIN") != NULL && !strstr(err.message, "wrong PIN"));
+	outcome = HSM_PIN_UNKNOWN;
+	CHECK_FAILS(change_so(FIXTURE_SO_PIN, "123", &outcome, &err) == -1, &err, ERR_CONFIG);
+	CHECK_INT(outcome, HSM_PIN_UNCHANGED);
+	CHECK_OK(change_so(FIXTURE_SO_PIN, "the next PIN", &outcome, &err) == 0, &err);
+	CHECK_INT(outcome, HSM_PIN_CHANGED);
+	check_so_pin_is(FIXTURE_SO_PIN, false);
+	check_so_pin_is("the next PIN", true);
+	check_pin_is(FIXTURE_PIN, true);
+	check_pin_is("the next PIN", false);
+}
+
 static void tells_the_facts_of_one_token(void)
 {
 	struct error err = ERR_INIT;
@@ -284,6 +319,7 @@ SUITE(admin)
 	TEST(initializes_only_a_token_that_the_uri_fits);
 	TEST(changes_the_user_pin);
 	TEST(leaves_the_pin_where_the_present_one_is_wrong_or_the_new_one_unfit);
+	TEST(changes_the_so_pin_and_leaves_the_user_pin);
 	TEST(tells_the_facts_of_one_token);
 	TEST(knows_by_the_answer_which_pin_the_token_has);
 	TEST(logs_in_to_change_the_pin_only_where_the_token_wants_it);

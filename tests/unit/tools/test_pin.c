@@ -84,8 +84,51 @@ static void makes_paths_of_references_absolute(void)
 	CHECK_TEXT(buf_text(&absolute), "file:/x.pin");
 	CHECK_OK(pin_reference_absolute("prompt", &prompt, &err) == 0, &err);
 	CHECK_TEXT(buf_text(&prompt), "prompt");
+	(void)snprintf(expected, sizeof(expected), "shares:%s/sheet.txt", here);
+	auto_buf sheet = BUF_INIT;
+	CHECK_OK(pin_reference_absolute("shares:sheet.txt", &sheet, &err) == 0, &err);
+	CHECK_TEXT(buf_text(&sheet), expected);
 	CHECK_TEXT(pin_file("file:/x"), "/x");
 	CHECK(!pin_file("fd:3"));
+}
+
+static void takes_shares_of_a_pin_that_is_set_alone(void)
+{
+	struct error err = ERR_INIT;
+	char reference[512];
+	bool made = true;
+	(void)snprintf(reference, sizeof(reference), "shares:%s", unit_path("none"));
+	CHECK_FAILS(!pin_get(reference, "PIN", &err), &err, ERR_NOT_FOUND);
+	CHECK_FAILS(!pin_to_set(reference, "PIN", PIN_ANY_LENGTH, &made, &err), &err, ERR_CONFIG);
+	CHECK(!made);
+	CHECK_OK(file_create(unit_path("a.pin"), bytes_of("123456\n"), 0600, &err) == 0, &err);
+	(void)snprintf(reference, sizeof(reference), "file:%s", unit_path("a.pin"));
+	auto_secret *pin = pin_get(reference, "PIN", &err);
+	CHECK_OK(pin != NULL, &err);
+	CHECK_BYTES(secret_bytes(pin), bytes_of("123456"));
+}
+
+static void check_so_reference(const char *given, const char *pin, const char *expected)
+{
+	struct error err = ERR_INIT;
+	auto_buf out = BUF_INIT;
+	int done = pin_so_reference(given, pin, &out, &err);
+	if (expected)
+		CHECK_TEXT(buf_text(&out), expected);
+	else
+		CHECK_INT(err.code, ERR_USAGE);
+	CHECK((done == 0) == (expected != NULL));
+}
+
+static void an_so_pin_lies_beside_the_pin(void)
+{
+	check_so_reference(NULL, "file:token/a.pin", "file:token/a.so-pin");
+	check_so_reference(NULL, "file:token/a", "file:token/a.so-pin");
+	check_so_reference(NULL, "prompt", "prompt");
+	check_so_reference("fd:3", "file:token/a.pin", "fd:3");
+	check_so_reference("file:token/a.pin", "file:token/a.pin", NULL);
+	check_so_reference(NULL, "shares:sheet.txt", NULL);
+	check_so_reference(NULL, "credential:a", NULL);
 }
 
 SUITE(pin)
@@ -95,4 +138,6 @@ SUITE(pin)
 	TEST(refuses_a_pin_of_another_length_without_showing_it);
 	TEST(refuses_a_pin_where_a_reference_is_wanted);
 	TEST(makes_paths_of_references_absolute);
+	TEST(takes_shares_of_a_pin_that_is_set_alone);
+	TEST(an_so_pin_lies_beside_the_pin);
 }

@@ -268,7 +268,7 @@ static void characters_that_are_none_are_noticed(void)
 	text.data[7] = 'U';
 	struct error err = ERR_INIT;
 	CHECK_FAILS(share_read(buf_bytes(&text), &read, &err) == -1, &err, ERR_BAD_REQUEST);
-	CHECK(strstr(err.message, "in group 2") != NULL);
+	CHECK(strstr(err.message, "group 2 has a character") != NULL);
 }
 
 static void neighbours_that_changed_places_are_named(void)
