@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 
 from support.harness import Tests, contains, equal, expect, run
 from support.terminal import run_at_terminal
@@ -362,3 +363,55 @@ def a_token_that_is_in_no_configuration_is_split_too(house):
         house.env.environment(**environment), [one_line(shares, 1), one_line(shares, 3)])
     equal(status, 0, shown)
     expect(re.search(r"login: C_Login +ok", shown), shown)
+
+
+# ---- what the operator's guide says, and a list of the root's ----
+
+def guide(house):
+    """The blocks of the guide's section, in order: (typed in a shell, or at a terminal; the text)."""
+    with open(os.path.join(house.env.root, "docs", "operators-guide.md"), encoding="utf-8") as file:
+        section = file.read().split("\n## PINs that M of N people hold\n")[1].split("\n## ")[0]
+    return re.findall(r"^```(sh)?\n(.*?)^```$", section, re.M | re.S)
+
+
+@tests.rule(60)
+def the_guides_commands_do_what_it_says(house):
+    place = house.env.folder("guide")
+    os.symlink(house.state, os.path.join(place, "var"))
+    house.configure(lambda _: house.configured)
+    shares = os.path.join(place, "vault-shares")
+    path = os.path.join(house.env.build, "bin") + ":" + os.environ["PATH"]
+    at_terminal = 0
+    for shell, text in guide(house):
+        if shell:
+            run("bash", "-euo", "pipefail", "-c", text, cwd=place, env=house.env.environment(PATH=path))
+            continue
+        for line in text.splitlines():
+            at_terminal += 1
+            script = f"cd {shlex.quote(place)} && exec {line}"
+            status, shown = run_at_terminal("/bin/bash", ["-c", script], house.env.environment(PATH=path),
+                                            [one_line(shares, number) for number in (1, 3, 5)])
+            equal(status, 0, f"{line}: {shown}")
+    equal(at_terminal, 3, "commands at a terminal")
+    contains(run("openssl", "req", "-verify", "-noout", "-subject", "-in", os.path.join(place, "root-2.csr")).stdout,
+             "CN = Root 2", "the request")
+    equal(sorted(os.listdir(os.path.join(place, "vault-shares-2"))),
+          ["share-1.txt", "share-2.txt", "share-3.txt", "sheet.txt"], "the second split")
+
+
+@tests.rule(60)
+def the_roots_list_is_signed_by_its_custodians(house):
+    folder = house.folder("root-shares")
+    house.configure(lambda _: house.configured)
+    house.split("root", folder)
+    house.configure(lambda text: text.replace('pin = "file:token/root.pin"', f'pin = "shares:{folder}/sheet.txt"'))
+    contains(house.read("chancery.conf"), folder, "the root's section")
+    house.start()
+    try:
+        before = house.http().get("/crl/root-1.crl").body
+        expect(before, "there is no list")
+        status, shown = house.at_terminal(["crl", "now", "root-1"], [one_line(folder, number) for number in (4, 2, 3)])
+        equal(status, 0, shown)
+        expect(house.http().get("/crl/root-1.crl").body not in (before, b""), "the list is the one of before")
+    finally:
+        house.stop()
