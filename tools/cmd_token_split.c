@@ -463,6 +463,7 @@ int token_pin_split(struct invocation *in)
 	if (usage)
 		return refuse_usage(in, "%s", usage);
 	shares_guard_process();
+	shares_lock(&s, sizeof(s));
 	auto_free char *out = path_absolute(s.out, &in->error);
 	auto_buf pin = BUF_INIT, so_pin = BUF_INIT;
 	if (!out || split_folder_name(out, &s.folder, &in->error) ||

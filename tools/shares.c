@@ -4,6 +4,7 @@
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -47,6 +48,11 @@ char *shares_id_text(const char *split, char *out)
 {
 	(void)snprintf(out, SHARES_ID_LEN + 2, "%.5s-%.5s", split, split + SHARES_ID_LEN / 2);
 	return out;
+}
+
+void shares_lock(const void *memory, size_t len)
+{
+	(void)mlock(memory, len);
 }
 
 void shares_guard_process(void)

@@ -100,6 +100,9 @@ void share_hash(const struct share *s, uint8_t out[32]);
 /* The id as people read it: "7K3Q9-XW2MA". out has SHARES_ID_LEN + 2 octets. Returns out. */
 char *shares_id_text(const char *split, char *out);
 
+/* Keeps memory with shares in it out of swap, as far as the limit allows. */
+void shares_lock(const void *memory, size_t len);
+
 /* No core dumps of this process from here on, and no debugger of its user's. */
 void shares_guard_process(void);
 

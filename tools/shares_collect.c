@@ -92,6 +92,7 @@ static int ask_for_one(struct collection *c, struct error *err)
 struct secret *shares_collect(int terminal, const struct shares_sheet *sheet, const char *what, struct error *err)
 {
 	CLEANUP(collection_wipe) struct collection c = { .terminal = terminal, .sheet = sheet, .what = what };
+	shares_lock(&c, sizeof(c));
 	/* A share is held against threshold and form of the first one by its hash: all are of the sheet. */
 	while (c.count < sheet->threshold) {
 		greet(&c, c.count == 0);

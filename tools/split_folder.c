@@ -41,10 +41,7 @@ static int check_empty(const struct split_folder *f, struct error *err)
 	(void)closedir(folder);
 	if (empty)
 		return 0;
-	return err_set(err, ERR_CONFLICT, "%s is not empty: nothing in it is overwritten%s", f->path,
-		       file_exists(f->sheet) ? ""
-					     : ". Shares there without a sheet are of a split that was interrupted "
-					       "before the token was told: nobody needs them");
+	return err_set(err, ERR_CONFLICT, "%s is not empty: nothing in it is overwritten", f->path);
 }
 
 void split_folder_paper(const struct shares_sheet *sheet, const struct share *share, struct buf *out)

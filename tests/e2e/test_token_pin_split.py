@@ -4,8 +4,10 @@ import json
 import os
 import re
 import shlex
+import signal
 
 from support.harness import Tests, contains, equal, expect, run
+from support.server import children
 from support.terminal import run_at_terminal
 from test_token_tools import Rig, SOFTHSM
 
@@ -99,16 +101,16 @@ def a_split_tells_machines_where_everything_is(house):
 
 @tests.rule(60)
 def any_three_custodians_unlock_the_token_at_a_terminal(house):
-    folder, _ = split_token(house, "vault")
-    house.section_pin("vault", f"shares:{folder}/sheet.txt")
+    folder, _ = split_token(house, "strongroom")
+    house.section_pin("strongroom", f"shares:{folder}/sheet.txt")
     for chosen in ((1, 2, 3), (5, 1, 4)):
         answers = [one_line(folder, number) for number in chosen]
-        words = ["token", "keygen", "vault", "--label", f"key-{chosen[0]}"]
+        words = ["token", "keygen", "strongroom", "--label", f"key-{chosen[0]}"]
         status, shown = house.at_terminal(words, answers)
         equal(status, 0, shown)
         equal(house.calls(), ["C_Login"], "one login")
         equal(shown.count("\x1b[2J"), 4, "how often the screen is cleared")
-        contains(shown, "PIN of token vault: 3 of the 5 shares of split", "what it shows")
+        contains(shown, "PIN of token strongroom: 3 of the 5 shares of split", "what it shows")
         equal(columns(shown.split("pkcs11:")[0]), [], "lines of more than 80 columns")
 
 
@@ -240,6 +242,34 @@ def what_is_undecided_is_kept(house):
     contains(done.stderr, "an interrupted split of the PIN of token away", "what it says of another token's folder")
     house.section_pin("away", "file:token/away.pin")
     contains(house.split("away", folder).stdout, "is complete", "what it says")
+
+
+@tests.rule(60)
+def shares_of_a_change_whose_outcome_nobody_knows_are_kept(house):
+    house.token("unknown", module=house.watched)
+    folder = house.folder("unknown-shares")
+    with house.stopped("after C_SetPIN", "token", "pin", "split", "unknown", *SPLIT, "--out", folder) as tool:
+        for pid in children(tool.pid):
+            os.kill(pid, signal.SIGKILL)  # as a module that crashes
+        equal(tool.wait(20), 3, "exit status")
+    with open(house.env.logs["stopped"], encoding="utf-8") as file:
+        contains(file.read(), "is not known", "what it says")
+    contains(house.split("unknown", folder).stdout, "is complete", "what it says")
+    equal(house.calls(), ["C_Login"], "one login decides")
+
+
+@tests.rule(60)
+def a_token_of_short_pins_gets_the_longest_and_shares_as_long_as_any(house):
+    house.token("short", module=house.watched)
+    folder = house.folder("short-shares")
+    house.forget_calls()
+    house.cli("token", "pin", "split", "short", *SPLIT, "--out", folder,
+              environment=house.watching(WATCHED_PIN_MOST="8"))
+    equal(len(share(folder, 1).split()), 12, "groups of a share")
+    house.section_pin("short", f"shares:{folder}/sheet.txt")
+    status, shown = house.at_terminal(["token", "keygen", "short", "--label", "key"],
+                                      [one_line(folder, i) for i in (1, 2, 5)])
+    equal(status, 0, shown)
 
 
 @tests.rule()

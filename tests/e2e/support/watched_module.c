@@ -4,6 +4,7 @@
  *
  *     WATCHED_LOG=FILE       a line for each such call
  *     WATCHED_STOP=CALL      "before C_SetPIN", "after C_SetPIN", "before C_InitToken" ...: said in the log, too
+ *     WATCHED_PIN_MOST=8     the token says that PINs have at most so many octets
  *     WATCHED_FINAL_TRY=1    the token says that one try of its PIN is left
  */
 #include <dlfcn.h>
@@ -59,6 +60,8 @@ static CK_RV token_info(CK_SLOT_ID slot, CK_TOKEN_INFO_PTR info)
 	CK_RV rv = real->C_GetTokenInfo(slot, info);
 	if (rv == CKR_OK && getenv("WATCHED_FINAL_TRY"))
 		info->flags |= CKF_USER_PIN_FINAL_TRY;
+	if (rv == CKR_OK && getenv("WATCHED_PIN_MOST"))
+		info->ulMaxPinLen = strtoul(getenv("WATCHED_PIN_MOST"), NULL, 10);
 	return rv;
 }
 
