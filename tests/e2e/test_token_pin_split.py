@@ -1,5 +1,6 @@
 """PINs that M of N people hold: split, typed at a terminal, cut off at every moment, split again; SO PINs, too."""
 
+import contextlib
 import json
 import os
 import re
@@ -354,6 +355,34 @@ def nothing_is_overwritten(house):
     house.split("guarded", "/proc/none", status=3)
     equal(house.calls(), [], "attempts where no folder can be made")
     expect(house.logs_in("guarded"), "the PIN")
+
+
+@contextlib.contextmanager
+def stick(house, options):
+    """A file system of its own, with these options."""
+    place = house.env.folder("stick")
+    run("mount", "-t", "tmpfs", "-o", options, "none", place)
+    try:
+        yield place
+    finally:
+        run("umount", place)
+
+
+def a_stick_that_is_full_or_read_only_leaves_the_token_as_it_was(house):
+    house.token("cramped", module=house.watched)
+    for options in ("size=64k,nr_inodes=5", "size=64k,ro", "size=64k,nr_inodes=8"):
+        with stick(house, options) as place:
+            done = house.split("cramped", os.path.join(place, "shares"), status=3)
+            equal((house.calls(), os.listdir(place)), ([], []), f"calls and files with {options}")
+            contains(done.stderr, place, "what it says")
+    expect(house.logs_in("cramped"), "the PIN")
+    with stick(house, "size=64k,nr_inodes=12") as place:
+        house.split("cramped", os.path.join(place, "shares"))
+
+
+if os.getuid() == 0:  # nobody else may mount
+    tests.add("a_stick_that_is_full_or_read_only_leaves_the_token_as_it_was",
+              a_stick_that_is_full_or_read_only_leaves_the_token_as_it_was, 60)
 
 
 @tests.rule()
