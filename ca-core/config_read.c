@@ -198,13 +198,6 @@ __attribute__((format(printf, 2, 0))) static void on_error(cfg_t *cfg, const cha
 	(void)err_set(parsing.err, ERR_CONFIG, "%s:%d: %s", parsing.lines->path, cfg->line, why);
 }
 
-/* No defaults here: whether an option is given matters, and its default may depend on others. */
-#define TEXT(name) CFG_STR(name, NULL, CFGF_NODEFAULT)
-#define TEXTS(name) CFG_STR_LIST(name, NULL, CFGF_NODEFAULT)
-#define NUMBER(name) TEXT(name) /* read by config_get_number: libconfuse takes 010 for eight */
-#define FLAG(name) CFG_BOOL(name, cfg_false, CFGF_NODEFAULT)
-#define TITLED (CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES)
-
 /* libconfuse copies them for each file that is read; nothing changes them. */
 static cfg_opt_t process_options[] = { TEXT("node"),
 				       TEXT("signer-user"),
@@ -230,34 +223,7 @@ static cfg_opt_t token_options[] = { TEXT("module"),
 				     CFG_END() };
 static cfg_opt_t issuer_options[] = { TEXT("token"),       TEXTS("alternatives"),       TEXT("key"), TEXT("parent"),
 				      NUMBER("crl-hours"), NUMBER("crl-overlap-hours"), CFG_END() };
-static cfg_opt_t profile_options[] = { TEXT("kind"),
-				       TEXT("validation"),
-				       TEXT("issuer"),
-				       NUMBER("days"),
-				       NUMBER("days-max"),
-				       NUMBER("backdate-seconds"),
-				       FLAG("key-encipherment"),
-				       FLAG("common-name"),
-				       FLAG("wildcards"),
-				       FLAG("addresses"),
-				       FLAG("underscores"),
-				       FLAG("mail"),
-				       FLAG("uris"),
-				       NUMBER("names-max"),
-				       TEXT("revocation"),
-				       FLAG("allow-hold"),
-				       FLAG("test"),
-				       FLAG("internal"),
-				       TEXTS("waivers"),
-				       TEXTS("policies"),
-				       TEXTS("methods"),
-				       TEXT("caa"),
-				       FLAG("parent-domains"),
-				       NUMBER("reuse-days"),
-				       NUMBER("approvals"),
-				       NUMBER("approve-hours"),
-				       NUMBER("order-days"),
-				       CFG_END() };
+static cfg_opt_t profile_options[] = { PROFILE_OPTIONS, CFG_END() };
 static cfg_opt_t grant_options[] = { TEXTS("identities"),   TEXTS("profiles"), TEXTS("suffixes"), TEXTS("networks"),
 				     TEXTS("common-names"), FLAG("wildcards"), CFG_END() };
 static cfg_opt_t audit_options[] = { TEXT("token"), TEXT("key"), NUMBER("head-minutes"), CFG_END() };
@@ -284,9 +250,9 @@ static cfg_opt_t all_options[] = { TEXT("arc"),
 				   CFG_SEC("notify", notify_options, CFGF_NONE),
 				   CFG_END() };
 
-cfg_t *config_parse(struct buf *text, const struct config_lines *lines, struct error *err)
+cfg_t *config_parse_as(cfg_opt_t *grammar, struct buf *text, const struct config_lines *lines, struct error *err)
 {
-	cfg_t *root = cfg_init(all_options, CFGF_NONE);
+	cfg_t *root = cfg_init(grammar, CFGF_NONE);
 	FILE *stream = text->len ? fmemopen(text->data, text->len, "r") : fopen("/dev/null", "r");
 	int rc = CFG_FILE_ERROR;
 	struct error found = ERR_INIT;
@@ -308,4 +274,9 @@ cfg_t *config_parse(struct buf *text, const struct config_lines *lines, struct e
 		(void)err_set(&found, ERR_CONFIG, "%s: the file cannot be read as a configuration", lines->path);
 	*err = found;
 	return NULL;
+}
+
+cfg_t *config_parse(struct buf *text, const struct config_lines *lines, struct error *err)
+{
+	return config_parse_as(all_options, text, lines, err);
 }

@@ -1,6 +1,6 @@
 /*
  * ca-core/config_read.h - one option of one section out of libconfuse's tree, checked. Private
- * to config*.c. An option that is not given leaves what out holds: the default. All return 0,
+ * to config*.c and ceremony_plan*.c. An option that is not given leaves what out holds: the default. All return 0,
  * or -1 with ERR_CONFIG and the option's line.
  */
 #ifndef CHANCERY_CA_CONFIG_READ_H
@@ -17,7 +17,25 @@ struct config_section {
 	const char *name, *title; /* "" where there is none */
 };
 
-/* The text in libconfuse's grammar of this file. NULL: ERR_CONFIG. The caller calls cfg_free. */
+/* ---- grammar ---- */
+
+/* No defaults here: whether an option is given matters, and its default may depend on others. */
+#define TEXT(name) CFG_STR(name, NULL, CFGF_NODEFAULT)
+#define TEXTS(name) CFG_STR_LIST(name, NULL, CFGF_NODEFAULT)
+#define NUMBER(name) TEXT(name) /* read by config_get_number: libconfuse takes 010 for eight */
+#define FLAG(name) CFG_BOOL(name, cfg_false, CFGF_NODEFAULT)
+#define TITLED (CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES)
+
+#define PROFILE_OPTIONS                                                                                         \
+	TEXT("kind"), TEXT("validation"), TEXT("issuer"), NUMBER("days"), NUMBER("days-max"),                   \
+		NUMBER("backdate-seconds"), FLAG("key-encipherment"), FLAG("common-name"), FLAG("wildcards"),   \
+		FLAG("addresses"), FLAG("underscores"), FLAG("mail"), FLAG("uris"), NUMBER("names-max"),        \
+		TEXT("revocation"), FLAG("allow-hold"), FLAG("test"), FLAG("internal"), TEXTS("waivers"),       \
+		TEXTS("policies"), TEXTS("methods"), TEXT("caa"), FLAG("parent-domains"), NUMBER("reuse-days"), \
+		NUMBER("approvals"), NUMBER("approve-hours"), NUMBER("order-days")
+
+/* The text in this grammar, or in that of chancery.conf. NULL: ERR_CONFIG. The caller calls cfg_free. */
+cfg_t *config_parse_as(cfg_opt_t *grammar, struct buf *text, const struct config_lines *lines, struct error *err);
 cfg_t *config_parse(struct buf *text, const struct config_lines *lines, struct error *err);
 
 /* ERR_CONFIG about an option of the section. */
@@ -40,6 +58,10 @@ int config_get_suffixes(const struct config_section *s, const char *option, stru
 /* "10.0.0.0/8", "fd00::/8", or one address; bits behind the prefix are zero. *out is allocated, also on failure. */
 int config_get_networks(const struct config_section *s, const char *option, struct ca_config_network **out,
 			size_t *count);
+
+/* A section `profile`; plan: of a ceremony, which knows one kind more. p is overwritten, not prepared; ca_profile_clear
+ * frees it, also on failure. (config_profile.c) */
+int config_read_profile(const struct config_section *s, bool plan, struct ca_profile *p);
 
 /* ---- sections (config_zone.c) ---- */
 

@@ -18,7 +18,7 @@ static int check_basic_constraints(const struct lint *l, bool critical, struct b
 	uint64_t path_len = has_path_len ? der_small_integer(&content, 255) : 0;
 	if (!der_done(&content) || !der_done(&outer) || !ca || !critical)
 		return lint_broken(err, "RFC 5280 4.2.1.9: a CA's basicConstraints are critical with cA TRUE");
-	if (l->profile->kind == CA_KIND_ROOT ? has_path_len : !has_path_len || path_len != 0)
+	if (l->profile->kind == CA_KIND_INTERMEDIATE ? !has_path_len || path_len != 0 : has_path_len)
 		return lint_broken(err, "PKI.md 1: a root has no pathLenConstraint, an intermediate has 0");
 	return 0;
 }
@@ -88,6 +88,7 @@ static bool purposes_fit(const struct lint *l, const struct purposes *p)
 	case CA_KIND_INTERMEDIATE:
 		return !p->ocsp;
 	case CA_KIND_ROOT:
+	case CA_KIND_CROSS:
 		break;
 	}
 	return false;
@@ -110,7 +111,8 @@ static int check_ext_key_usage(const struct lint *l, bool critical, struct bytes
 	return 0;
 }
 
-/* RFC 7093 method 1: the left 160 bits of SHA-256 of the subjectPublicKey's octets. */
+/* RFC 7093 method 1: the left 160 bits of SHA-256 of the subjectPublicKey's octets. What the CA that is certified
+ * once more signed has the identifier of its first certificate, however that was made: RFC 5280 4.2.1.2. */
 static int check_subject_key_id(const struct lint *l, bool critical, struct bytes value, struct error *err)
 {
 	struct der d = der_of(value), spki_outer = der_of(l->spki), spki;
@@ -120,7 +122,8 @@ static int check_subject_key_id(const struct lint *l, bool critical, struct byte
 	struct bytes key = der_bit_string(&spki);
 	uint8_t hash[32];
 	sha256(key.data, key.len, hash);
-	if (critical || !der_done(&d) || !der_done(&spki) || !bytes_equal(id, BYTES(hash, 20)))
+	bool own = l->profile->kind == CA_KIND_CROSS ? id.len >= 1 && id.len <= 64 : bytes_equal(id, BYTES(hash, 20));
+	if (critical || !der_done(&d) || !der_done(&spki) || !own)
 		return lint_broken(err, "RFC 7093 2: subjectKeyIdentifier is the hash of the key, not critical");
 	return 0;
 }
@@ -206,7 +209,7 @@ static bool needs_key_usage(const struct lint *l)
 }
 static bool needs_ext_key_usage(const struct lint *l)
 {
-	return l->profile->kind != CA_KIND_ROOT;
+	return l->profile->kind != CA_KIND_ROOT && l->profile->kind != CA_KIND_CROSS;
 }
 static bool needs_authority_key_id(const struct lint *l)
 {

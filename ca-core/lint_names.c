@@ -103,11 +103,16 @@ int lint_subject(struct lint *l, struct error *err)
 	size_t next = 0;
 	der_enter(&outer, DER_SEQUENCE, &name);
 	l->subject_is_empty = name.left.len == 0;
-	while (name.left.len && !name.failed)
+	while (name.left.len && !name.failed && l->profile->kind != CA_KIND_CROSS)
 		if (check_rdn(l, &name, &next, err))
 			return -1;
+	/* BR 7.1.2.2.1: a cross-certificate has the name that is there, in whatever form that has. */
+	while (name.left.len && !name.failed)
+		(void)der_take(&name, DER_SET);
 	if (!der_done(&name) || !der_done(&outer))
 		return lint_broken(err, "RFC 5280 4.1.2.6: the subject must be a Name");
+	if (l->profile->kind == CA_KIND_CROSS)
+		return l->subject_is_empty ? lint_broken(err, "RFC 5280 4.1.2.6: a CA must have a name") : 0;
 	if (lint_is_ca(l) && !l->common_name[0])
 		return lint_broken(err, "BR 7.1.2.10.2: a CA must have a common name");
 	return 0;

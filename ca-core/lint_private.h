@@ -26,7 +26,7 @@ int lint_broken(struct error *err, const char *rule);
 
 static inline bool lint_is_ca(const struct lint *l)
 {
-	return l->profile->kind == CA_KIND_ROOT || l->profile->kind == CA_KIND_INTERMEDIATE;
+	return ca_kind_is_ca(l->profile->kind);
 }
 static inline bool lint_is_server(const struct lint *l)
 {

@@ -27,7 +27,7 @@ _Static_assert(CA_PROFILE_APPROVALS_MAX == RECORD_APPROVALS_MAX, "an order's rec
 const char *ca_kind_name(enum ca_kind kind)
 {
 	static const char *const names[CA_KIND_COUNT] = { "root", "intermediate",   "server", "client",
-							  "peer", "ocsp-responder", "audit" };
+							  "peer", "ocsp-responder", "audit",  "cross" };
 	return (unsigned)kind < CA_KIND_COUNT ? names[kind] : "?";
 }
 
@@ -67,7 +67,7 @@ void ca_profile_default(enum ca_kind kind, struct ca_profile *profile)
 		[CA_KIND_ROOT] = { 7300, 9125 }, [CA_KIND_INTERMEDIATE] = { 1825, 3650 },
 		[CA_KIND_SERVER] = { 90, 200 },  [CA_KIND_CLIENT] = { 90, 398 },
 		[CA_KIND_PEER] = { 90, 200 },    [CA_KIND_OCSP] = { 14, 30 },
-		[CA_KIND_AUDIT] = { 730, 1825 },
+		[CA_KIND_AUDIT] = { 730, 1825 }, [CA_KIND_CROSS] = { 1825, 9125 },
 	};
 	*profile = (struct ca_profile){ .kind = kind, .names_max = 100, .backdate_s = 300 };
 	profile->days = lives[kind].days;
@@ -270,7 +270,8 @@ static void encode_purposes(struct ca_profile *p, unsigned ekus, struct bytes au
 	p->ext_key_usage.failed = p->ext_key_usage.failed || value.failed;
 }
 
-/* RFC 5280 4.2.1.9: an intermediate certifies nothing but leaves, so its path length is 0. */
+/* RFC 5280 4.2.1.9: an intermediate certifies nothing but leaves, so its path length is 0. A cross-certificate stands
+ * above intermediates, as the root that it certifies does. */
 static void encode_basic_constraints(struct ca_profile *p)
 {
 	auto_buf value = BUF_INIT;
@@ -329,7 +330,7 @@ static int encode(struct ca_profile *p, unsigned ekus, struct bytes audit_eku, s
 	static const uint8_t null[] = { DER_NULL, 0 };
 	free_encoded(p);
 	encode_key_usages(p);
-	if (p->kind != CA_KIND_ROOT)
+	if (p->kind != CA_KIND_ROOT && p->kind != CA_KIND_CROSS) /* BR 7.1.2.2.4: unrestricted, as the root is */
 		encode_purposes(p, ekus, audit_eku);
 	if (ca_kind_is_ca(p->kind))
 		encode_basic_constraints(p);

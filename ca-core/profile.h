@@ -20,9 +20,10 @@ enum ca_kind {
 	CA_KIND_PEER,
 	CA_KIND_OCSP,
 	CA_KIND_AUDIT,
+	CA_KIND_CROSS, /* a CA that has a certificate already, certified by another: of ceremonies alone */
 };
 const char *ca_kind_name(enum ca_kind kind); /* "root", "intermediate", "server", ... */
-#define CA_KIND_COUNT 7
+#define CA_KIND_COUNT 8
 
 enum ca_validation { CA_VALIDATION_NONE, CA_VALIDATION_DOMAIN, CA_VALIDATION_ORGANIZATION, CA_VALIDATION_EXTENDED };
 const char *ca_validation_name(enum ca_validation validation); /* "none", "domain", "organization", "extended" */
@@ -89,10 +90,10 @@ void ca_profile_default(enum ca_kind kind, struct ca_profile *profile);
  * and encodes the constants. audit_eku: OID content below the arc (CA_KIND_AUDIT); ekus of an
  * intermediate are the union of its profiles', given as a bit set of CA_EKU_.
  * ERR_CONFIG, naming the profile and the rule. */
-/* True for a CA's kinds: root and intermediate. */
+/* True for a CA's kinds: root, intermediate and cross. */
 static inline bool ca_kind_is_ca(enum ca_kind kind)
 {
-	return kind == CA_KIND_ROOT || kind == CA_KIND_INTERMEDIATE;
+	return kind == CA_KIND_ROOT || kind == CA_KIND_INTERMEDIATE || kind == CA_KIND_CROSS;
 }
 /* True for what a server shows: server and peer. */
 static inline bool ca_kind_is_server(enum ca_kind kind)

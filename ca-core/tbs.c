@@ -53,12 +53,13 @@ void ca_subject_alt_name_add(const struct ca_names *names, struct bytes subject,
 /* RFC 7093 section 2, method 1: the leftmost 160 bits of SHA-256 of the subjectPublicKey's octets. */
 static void add_subject_key_id(const struct ca_tbs *in, struct buf *out)
 {
-	uint8_t id[CA_KEY_ID_SIZE];
-	ca_key_id(&in->key, id);
+	uint8_t of_key[CA_KEY_ID_SIZE];
+	ca_key_id(&in->key, of_key);
+	struct bytes id = in->subject_key_id.len ? in->subject_key_id : BYTES(of_key, sizeof(of_key));
 	size_t extension = der_mark(out);
 	der_add_oid(out, ca_oid_subject_key_id.content);
 	size_t value = der_mark(out);
-	der_add(out, DER_OCTET_STRING, BYTES(id, sizeof(id)));
+	der_add(out, DER_OCTET_STRING, id);
 	der_wrap(out, value, DER_OCTET_STRING);
 	der_wrap(out, extension, DER_SEQUENCE);
 }

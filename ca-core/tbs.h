@@ -76,6 +76,7 @@ struct ca_tbs {
 	struct bytes subject; /* DER Name (may be the empty SEQUENCE) */
 	struct ca_key key;
 	const struct ca_names *names;
+	struct bytes subject_key_id; /* CA_KIND_CROSS: that of the CA's first certificate; else none: of the key */
 };
 /* Appends the TBSCertificate. ERR_INTERNAL, ERR_BAD_NAME. */
 int ca_tbs_build(const struct ca_tbs *in, struct buf *out, struct error *err);
