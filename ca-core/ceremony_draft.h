@@ -57,7 +57,7 @@ struct ceremony_fixed {
 	int64_t this_update_s, next_update_s; /* CRL */
 	uint64_t number;                      /* CRL */
 };
-/* Draws the serial where the plan states none (20 octets, 159 random bits; never one that the plan knows) and settles
+/* Draws the serial where the plan states none (20 octets, 158 random bits; never one that the plan knows) and settles
  * every time; now_s is ceremony_plan_now's. The issuer has to be known. ERR_CONFIG with the line where a life is longer
  * than the profile's or ends behind the issuer's (a cross-certificate of which neither end nor days are given ends with
  * the earlier of issuer and certified). A step that signs nothing leaves *fixed zero. */

@@ -46,6 +46,7 @@ struct ceremony_person {
 
 enum ceremony_pin { CEREMONY_PIN_PROMPT, CEREMONY_PIN_FD, CEREMONY_PIN_SHARES };
 struct ceremony_token {
+	char title[65];         /* as the plan has it, for messages */
 	char uri[257];          /* one form, at least with a label; the section's title */
 	char label[33];         /* no two sections have the same */
 	char module[256];       /* absolute path of the shared object */
@@ -201,6 +202,8 @@ struct ceremony_inputs {
 int ceremony_inputs_read(const struct ceremony_plan *plan, const char *folder, struct ceremony_inputs *inputs,
 			 struct error *err);
 const struct ceremony_input *ceremony_inputs_find(const struct ceremony_inputs *inputs, const char *name);
+/* The one certificate that the file holds, as DER, appended: PEM or DER. ERR_CONFIG. */
+int ceremony_input_certificate(const struct ceremony_input *in, struct buf *der, struct error *err);
 void ceremony_inputs_free(struct ceremony_inputs *inputs);
 #define auto_ceremony_inputs CLEANUP(ceremony_inputs_free) struct ceremony_inputs
 

@@ -93,24 +93,6 @@ static int settle_front_names(const struct config_section *s, struct ca_texts *n
 	return 0;
 }
 
-/* Certificates carry it for years: a plain http URL, as RFC 5280 sections 4.2.1.13 and 4.2.2.1 ask. */
-static int check_url(const struct config_section *s, const char *url)
-{
-	static const char start[] = "http://";
-	size_t len = strlen(url);
-	struct ca_name parsed;
-	struct error why = ERR_INIT;
-	if (len == 0)
-		return config_bad(s, "url", "the public URL is missing; certificates carry it");
-	if (strncmp(url, start, sizeof(start) - 1) != 0)
-		return config_bad(s, "url",
-				  "\"%s\" does not start with http:// (https would need itself to be checked)", url);
-	if (len > 160 || url[len - 1] == '/' || strpbrk(url, "?#") || ca_name_uri(bytes_of(url), &parsed, &why))
-		return config_bad(s, "url",
-				  "\"%s\" is no URL of at most 160 characters without query or slash at its end", url);
-	return 0;
-}
-
 static int read_listen(const struct config_section *s, struct ca_config *c)
 {
 	struct ca_config_listen *l = &c->listen;
@@ -123,7 +105,7 @@ static int read_listen(const struct config_section *s, struct ca_config *c)
 	    config_get_number(s, "request-seconds", 1, 3600, &l->request_seconds))
 		return -1;
 	if (check_addresses(s, "https", &l->https) || check_addresses(s, "http", &l->http) ||
-	    settle_front_names(s, &l->names) || check_url(s, l->url))
+	    settle_front_names(s, &l->names) || config_check_url(s, l->url))
 		return -1;
 	return 0;
 }

@@ -118,6 +118,24 @@ void config_texts_free(struct ca_texts *texts)
 
 /* ---- names and networks ---- */
 
+/* Certificates carry it for years: a plain http URL, as RFC 5280 sections 4.2.1.13 and 4.2.2.1 ask. */
+int config_check_url(const struct config_section *s, const char *url)
+{
+	static const char start[] = "http://";
+	size_t len = strlen(url);
+	struct ca_name parsed;
+	struct error why = ERR_INIT;
+	if (len == 0)
+		return config_bad(s, "url", "the public URL is missing; certificates carry it");
+	if (strncmp(url, start, sizeof(start) - 1) != 0)
+		return config_bad(s, "url",
+				  "\"%s\" does not start with http:// (https would need itself to be checked)", url);
+	if (len > 160 || url[len - 1] == '/' || strpbrk(url, "?#") || ca_name_uri(bytes_of(url), &parsed, &why))
+		return config_bad(s, "url",
+				  "\"%s\" is no URL of at most 160 characters without query or slash at its end", url);
+	return 0;
+}
+
 int config_get_suffixes(const struct config_section *s, const char *option, struct ca_texts *out)
 {
 	if (config_get_texts(s, option, 1024, out))

@@ -44,6 +44,9 @@ int config_bad(const struct config_section *s, const char *option, const char *f
 /* A name of ours: [A-Za-z0-9][A-Za-z0-9._-]{0,63}; it stands in URLs and paths. */
 int config_check_name(const struct config_section *s, const char *option, const char *text);
 
+/* The option "url": the public base of what certificates point to. */
+int config_check_url(const struct config_section *s, const char *url);
+
 int config_get_text(const struct config_section *s, const char *option, char *out, size_t size);
 int config_get_name(const struct config_section *s, const char *option, char *out, size_t size); /* or "" */
 int config_get_number(const struct config_section *s, const char *option, unsigned min, unsigned max, unsigned *out);

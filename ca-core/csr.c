@@ -161,13 +161,14 @@ static int read_input(struct bytes input, struct buf *der, struct error *err)
 	return 0;
 }
 
-struct ca_csr *ca_csr_parse(struct bytes input, size_t max_names, struct error *err)
+static struct ca_csr *parse(struct bytes input, size_t max_names, bool for_ceremony, struct error *err)
 {
 	auto_ca_csr *csr = calloc(1, sizeof(*csr));
 	if (!csr) {
 		(void)err_set(err, ERR_INTERNAL, "no memory for a request");
 		return NULL;
 	}
+	csr->for_ceremony = for_ceremony;
 	if (read_input(input, &csr->der, err) || read_frame(csr, max_names, err))
 		return NULL;
 	if (csr->der.failed) {
@@ -176,6 +177,16 @@ struct ca_csr *ca_csr_parse(struct bytes input, size_t max_names, struct error *
 	}
 	sha256(csr->der.data, csr->der.len, csr->sha256);
 	return TAKE(csr);
+}
+
+struct ca_csr *ca_csr_parse(struct bytes input, size_t max_names, struct error *err)
+{
+	return parse(input, max_names, false, err);
+}
+
+struct ca_csr *ca_csr_parse_for_ceremony(struct bytes input, size_t max_names, struct error *err)
+{
+	return parse(input, max_names, true, err);
 }
 
 void ca_csr_free(struct ca_csr *csr)

@@ -16,6 +16,7 @@
 #define CA_CSR_NOT_COPIED_MAX 64
 
 struct ca_csr {
+	bool for_ceremony;          /* read by ca_csr_parse_for_ceremony */
 	struct buf der;             /* owned: the request */
 	struct bytes info, subject; /* CertificationRequestInfo, Name: whole elements, in der */
 	struct ca_key key;          /* borrows from der */
@@ -36,6 +37,9 @@ struct ca_csr {
  * Checks syntax and key form; how the key was made is ca_key_check_made_well's, the signature
  * ca_csr_verify's to check. Codes: bad-csr, weak-algorithm, weak-key, bad-name, too-many-names, too-large. */
 struct ca_csr *ca_csr_parse(struct bytes input, size_t max_names, struct error *err);
+
+/* The same, but CA:TRUE may be asked for: in a ceremony the plan decides what is certified. */
+struct ca_csr *ca_csr_parse_for_ceremony(struct bytes input, size_t max_names, struct error *err);
 
 /* Proof of possession: the signature over info by the request's own key. ERR_BAD_SIGNATURE. */
 int ca_csr_verify(const struct ca_csr *csr, struct error *err);

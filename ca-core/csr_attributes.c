@@ -65,17 +65,18 @@ static int read_names(struct ca_csr *csr, struct bytes value, size_t max_names, 
 
 /* ---- the other extensions ---- */
 
-static int refuse_ca(struct bytes value, struct error *err)
+static int refuse_ca(const struct ca_csr *csr, struct bytes value, struct error *err)
 {
 	struct der outer = der_of(value), content;
 	der_enter(&outer, DER_SEQUENCE, &content);
 	bool ca = der_peek(&content) == DER_BOOLEAN && der_boolean(&content);
 	if (content.failed)
 		return csr_malformed(err, "its basicConstraints are malformed");
-	return ca ? err_set(err, ERR_BAD_CSR,
-			    "the request asks for a CA certificate (basicConstraints CA:TRUE): leave that "
-			    "extension out; CAs are made by ceremony, not by request")
-		  : 0;
+	return ca && !csr->for_ceremony
+		       ? err_set(err, ERR_BAD_CSR,
+				 "the request asks for a CA certificate (basicConstraints CA:TRUE): leave that "
+				 "extension out; CAs are made by ceremony, not by request")
+		       : 0;
 }
 
 static int read_extension(struct ca_csr *csr, struct der *list, bool *has_names, size_t max_names, struct error *err)
@@ -94,7 +95,7 @@ static int read_extension(struct ca_csr *csr, struct der *list, bool *has_names,
 		*has_names = true;
 		return read_names(csr, value, max_names, err);
 	}
-	if (bytes_equal(oid, ca_oid_basic_constraints.content) && refuse_ca(value, err))
+	if (bytes_equal(oid, ca_oid_basic_constraints.content) && refuse_ca(csr, value, err))
 		return -1;
 	char dotted[64];
 	const char *name = ca_oid_name(oid);

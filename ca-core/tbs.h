@@ -42,6 +42,9 @@ int ca_subject_value_utf8(int tag, struct bytes value, struct buf *out);
  * Source: RFC 5280 section 4.2.1.6. */
 void ca_subject_alt_name_add(const struct ca_names *names, struct bytes subject, struct buf *out);
 
+/* DER AlgorithmIdentifier of what a key of this type signs here; static. */
+struct bytes ca_signature_algorithm(enum ca_key_type type);
+
 /* The keyIdentifier that a CA of this key gets: RFC 7093 section 2, method 1. */
 #define CA_KEY_ID_SIZE 20
 void ca_key_id(const struct ca_key *key, uint8_t id[CA_KEY_ID_SIZE]);

@@ -10,7 +10,7 @@
 enum { KEY_CERT_SIGN = 1 << 5, CRL_SIGN = 1 << 6 };
 
 /* A CA signs with SHA-256, or with the hash of its curve's size: PKI.md section 1. */
-static struct bytes signature_algorithm_of(enum ca_key_type type)
+struct bytes ca_signature_algorithm(enum ca_key_type type)
 {
 	static const uint8_t rsa[] = {
 		0x30, 13, 0x06, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b, 0x05, 0
@@ -136,7 +136,7 @@ static int fill(struct ca_issuer_info *info, const struct ca_certificate_facts *
 	buf_add_bytes(&info->subject, facts->subject);
 	buf_add_bytes(&info->spki, facts->spki);
 	buf_add_bytes(&info->ski, facts->ski);
-	buf_add_bytes(&info->signature_algorithm, signature_algorithm_of(key.type));
+	buf_add_bytes(&info->signature_algorithm, ca_signature_algorithm(key.type));
 	encode_aki(info);
 	encode_crl_distribution(info);
 	encode_authority_info(info);
