@@ -16,10 +16,23 @@ int main(int argc, char **argv)
 {
 	/* In the order in which somebody meets them. */
 	const struct command commands[] = {
-		cmd_init,     cmd_issue,    cmd_submit, cmd_renew,
-		cmd_order,    cmd_org,      cmd_cert,   cmd_explain,
-		cmd_identity, cmd_apitoken, cmd_crl,    cmd_audit,
-		cmd_store,    cmd_config,   cmd_token,  { NULL, NULL, NULL, NULL, NULL, NULL },
+		cmd_init,
+		cmd_issue,
+		cmd_submit,
+		cmd_renew,
+		cmd_order,
+		cmd_org,
+		cmd_cert,
+		cmd_explain,
+		cmd_identity,
+		cmd_apitoken,
+		cmd_crl,
+		cmd_audit,
+		cmd_store,
+		cmd_config,
+		cmd_token,
+		cmd_ceremony,
+		{ NULL, NULL, NULL, NULL, NULL, NULL },
 	};
 	const struct command root = { "chancery", "",       "A private certificate authority: the command line",
 				      detail,     commands, NULL };

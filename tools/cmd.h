@@ -12,7 +12,7 @@
 #include "tools/state.h"
 
 extern const struct command cmd_init, cmd_issue, cmd_submit, cmd_renew, cmd_cert, cmd_identity, cmd_apitoken, cmd_crl,
-	cmd_audit, cmd_store, cmd_config, cmd_token, cmd_order, cmd_org, cmd_explain;
+	cmd_audit, cmd_store, cmd_config, cmd_token, cmd_order, cmd_org, cmd_explain, cmd_ceremony;
 
 /* The inventory's row of one certificate, of GET path; the caller's reference. NULL: ERR_NOT_FOUND ... */
 json_t *certificate_row(struct client *client, const char *path, struct error *err);

@@ -20,7 +20,7 @@ COMMANDS = """init|issue|submit|renew|cert list|cert show|cert revoke|cert hold|
 |crl show|crl now|audit export|audit verify|store check|store backup|store restore|config check|config show|token list
 |token probe|token init|token keygen|token csr|token status|token pin change|order list|order show|order submit
 |order copy|order cancel|order check|order confirm|order approve|order deny|org add|org vet|org suspend|org list|org show
-|explain""".replace("\n", "").split("|")
+|explain|ceremony check""".replace("\n", "").split("|")
 
 
 def configured(text):
