@@ -1,4 +1,4 @@
-"""What the documents say to type, typed: every ```sh block of the README and the operator's guide.
+"""What the documents say to type, typed: every ```sh block of the documents below.
 
 The blocks run in order in a folder whose ./var is the state of a running CA, as after
 `make run`; its ports stand in place of 8443 and 8080, and a free one in that of the DNS server's 5300. Blocks that
@@ -13,7 +13,7 @@ from support.harness import Tests, expect, free_port, run
 from support.server import CA
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-DOCUMENTS = ("README.md", "docs/operators-guide.md", "docs/api.md")
+DOCUMENTS = ("README.md", "docs/operators-guide.md", "docs/api.md", "docs/ceremonies.md")
 NOT_TYPED = re.compile(r"^\s*(sudo|apt-get|apt|git clone|cd |make\b|systemctl|chanceryd|build/bin/chanceryd|nginx)\b",
                        re.M)
 
