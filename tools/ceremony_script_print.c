@@ -77,33 +77,38 @@ void ceremony_add_groups(struct buf *out, const char *hex, size_t indent)
 	}
 }
 
+/* "Grace Example (witness, auditor)" */
+static void add_person(const json_t *person, struct buf *out)
+{
+	const json_t *roles = json_object_get(person, "roles");
+	buf_printf(out, "%s (", member_text(person, "name"));
+	for (size_t i = 0; i < json_array_size(roles); i++)
+		buf_printf(out, "%s%s", i ? ", " : "", json_string_value(json_array_get(roles, i)));
+	buf_add_text(out, ")");
+}
+
 /* ---- text ---- */
 
 static const char title_rule[] = "================================================================================\n";
 
 static void text_head(const json_t *script, struct buf *out)
 {
-	size_t n;
-	const json_t *item;
+	const json_t *people = json_object_get(script, "people"), *files = json_object_get(script, "files");
 	buf_add_text(out, title_rule);
 	ceremony_add_wrapped(out, member_text(script, "title"), 0, 0);
 	buf_printf(out, "\n%s\n", title_rule);
 	buf_printf(out, "Window:   %s to\n          %s\n\nPeople:\n", member_text(script, "windowFrom"),
 		   member_text(script, "windowTo"));
-	json_array_foreach(json_object_get(script, "people"), n, item)
-	{
-		size_t r;
-		const json_t *role;
-		buf_printf(out, "  [ ] %s (", member_text(item, "name"));
-		json_array_foreach(json_object_get(item, "roles"), r, role)
-			buf_printf(out, "%s%s", r ? ", " : "", json_string_value(role));
-		buf_add_text(out, ")\n");
+	for (size_t i = 0; i < json_array_size(people); i++) {
+		buf_add_text(out, "  [ ] ");
+		add_person(json_array_get(people, i), out);
+		buf_add_text(out, "\n");
 	}
-	if (!json_array_size(json_object_get(script, "people")))
+	if (!json_array_size(people))
 		buf_add_text(out, "  nobody: it is not attended\n");
-	buf_add_text(out, json_array_size(json_object_get(script, "files")) ? "\nFiles:\n" : "");
-	json_array_foreach(json_object_get(script, "files"), n, item)
-	{
+	buf_add_text(out, json_array_size(files) ? "\nFiles:\n" : "");
+	for (size_t i = 0; i < json_array_size(files); i++) {
+		const json_t *item = json_array_get(files, i);
 		buf_printf(out, "  [ ] %s\n", member_text(item, "name"));
 		ceremony_add_groups(out, member_text(item, "sha256"), INDENT);
 		buf_add_text(out, "\n");
@@ -124,17 +129,17 @@ static void text_line(const json_t *line, struct buf *out)
 
 void ceremony_script_text(const json_t *script, struct buf *out)
 {
-	size_t n, l;
-	const json_t *item, *line;
+	const json_t *items = json_object_get(script, "script");
 	text_head(script, out);
-	json_array_foreach(json_object_get(script, "script"), n, item)
-	{
+	for (size_t n = 0; n < json_array_size(items); n++) {
+		const json_t *item = json_array_get(items, n), *lines = json_object_get(item, "lines");
 		char start[24];
 		int width = snprintf(start, sizeof(start), "[ ] %2d. ", (int)(n + 1));
 		buf_printf(out, "\n%s", start);
 		ceremony_add_wrapped(out, member_text(item, "title"), (size_t)width, (size_t)width);
 		buf_add_text(out, "\n");
-		json_array_foreach(json_object_get(item, "lines"), l, line) text_line(line, out);
+		for (size_t l = 0; l < json_array_size(lines); l++)
+			text_line(json_array_get(lines, l), out);
 	}
 	buf_printf(out, "\nSHA-256 of the plan:\n%s\n", member_text(script, "sha256"));
 }
@@ -179,29 +184,20 @@ static void html_head(const json_t *script, struct buf *out)
 		".6em}\n"
 		"dt{font-style:italic}dd{margin:0;overflow-wrap:anywhere}pre{margin:.2em 0;font-size:.95em}\n"
 		"pre.write{line-height:2}@page{margin:18mm}\n";
-	size_t n;
-	const json_t *item;
+	const json_t *people = json_object_get(script, "people"), *files = json_object_get(script, "files");
 	buf_add_text(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n");
 	add_element(out, "title", member_text(script, "title"));
 	buf_printf(out, "<style>\n%s</style>\n", style);
 	add_element(out, "h1", member_text(script, "title"));
 	buf_printf(out, "<p>Window: %s to %s</p>\n<ul>\n", member_text(script, "windowFrom"),
 		   member_text(script, "windowTo"));
-	json_array_foreach(json_object_get(script, "people"), n, item)
-	{
-		size_t r;
-		const json_t *role;
+	for (size_t i = 0; i < json_array_size(people); i++) {
 		auto_buf line = BUF_INIT;
-		buf_printf(&line, "%s (", member_text(item, "name"));
-		json_array_foreach(json_object_get(item, "roles"), r, role)
-			buf_printf(&line, "%s%s", r ? ", " : "", json_string_value(role));
-		buf_add_text(&line, ")");
-		buf_add_text(out, "<li>");
-		add_escaped(out, buf_text(&line));
-		buf_add_text(out, "</li>\n");
+		add_person(json_array_get(people, i), &line);
+		add_element(out, "li", buf_text(&line));
 	}
-	json_array_foreach(json_object_get(script, "files"), n, item)
-	{
+	for (size_t i = 0; i < json_array_size(files); i++) {
+		const json_t *item = json_array_get(files, i);
 		buf_add_text(out, "<li>");
 		add_escaped(out, member_text(item, "name"));
 		html_groups(out, member_text(item, "sha256"));
@@ -212,18 +208,17 @@ static void html_head(const json_t *script, struct buf *out)
 
 void ceremony_script_html(const json_t *script, struct buf *out)
 {
-	size_t n, l;
-	const json_t *item, *line;
+	const json_t *items = json_object_get(script, "script");
 	html_head(script, out);
-	json_array_foreach(json_object_get(script, "script"), n, item)
-	{
+	for (size_t n = 0; n < json_array_size(items); n++) {
+		const json_t *item = json_array_get(items, n), *lines = json_object_get(item, "lines");
 		auto_buf title = BUF_INIT;
 		buf_printf(&title, "%zu. %s", n + 1, member_text(item, "title"));
 		buf_add_text(out, "<li>");
 		add_element(out, "h2", buf_text(&title));
 		buf_add_text(out, "<dl>\n");
-		json_array_foreach(json_object_get(item, "lines"), l, line)
-		{
+		for (size_t l = 0; l < json_array_size(lines); l++) {
+			const json_t *line = json_array_get(lines, l);
 			const json_t *hash = json_object_get(line, "sha256");
 			add_element(out, "dt", member_text(line, "who"));
 			buf_add_text(out, "<dd>");
