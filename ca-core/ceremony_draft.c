@@ -56,13 +56,27 @@ static int certified_of(const struct ceremony_plan *plan, const struct ceremony_
 
 /* ---- what a rehearsal fixes ---- */
 
-static int fix_serial(const struct ceremony_plan *plan, size_t at, struct ceremony_fixed *fixed, struct error *err)
+/* What the plan alone cannot tell: the serial number of a root's own certificate is one that it has used. */
+static bool is_used(const struct ceremony_plan *plan, size_t at, const struct ceremony_known *known,
+		    struct bytes serial)
+{
+	struct ca_certificate_facts own;
+	struct error ignored = ERR_INIT;
+	struct bytes der = ceremony_known_certificate(known, plan->steps[at].issuer);
+	if (ceremony_plan_serial_used(plan, at, serial))
+		return true;
+	return der.len && ca_certificate_read(der, &own, &ignored) == 0 && bytes_equal(own.issuer, own.subject) &&
+	       bytes_equal(own.serial, serial);
+}
+
+static int fix_serial(const struct ceremony_plan *plan, size_t at, const struct ceremony_known *known,
+		      struct ceremony_fixed *fixed, struct error *err)
 {
 	const struct ceremony_step *step = &plan->steps[at];
 	if (step->serial_len) {
 		memcpy(fixed->serial, step->serial, step->serial_len);
 		fixed->serial_len = step->serial_len;
-		return ceremony_plan_serial_used(plan, at, BYTES(fixed->serial, fixed->serial_len))
+		return is_used(plan, at, known, BYTES(fixed->serial, fixed->serial_len))
 			       ? wrong(plan, step, err, "serial", "its issuer has used this serial number before")
 			       : 0;
 	}
@@ -71,7 +85,7 @@ static int fix_serial(const struct ceremony_plan *plan, size_t at, struct ceremo
 		if (RAND_bytes(fixed->serial, sizeof(fixed->serial)) != 1)
 			return err_openssl(err, ERR_INTERNAL, "no random numbers for a serial number");
 		fixed->serial[0] = (uint8_t)((fixed->serial[0] & 0x7f) | 0x40); /* positive, and in minimal form */
-	} while (ceremony_plan_serial_used(plan, at, BYTES(fixed->serial, fixed->serial_len)));
+	} while (is_used(plan, at, known, BYTES(fixed->serial, fixed->serial_len)));
 	return 0;
 }
 
@@ -117,9 +131,9 @@ static int fix_life(const struct ceremony_plan *plan, const struct ceremony_step
 	else if (step->days || !step->of[0])
 		fixed->not_after_s = fixed->not_before_s + (int64_t)(step->days ? step->days : p->days) * DAY_S - 1;
 	else {
-		fixed->not_after_s = issuer->not_after_s < of.not_after_s ? issuer->not_after_s : of.not_after_s;
-		if (fixed->not_after_s > longest_s)
-			fixed->not_after_s = longest_s;
+		fixed->not_after_s = of.not_after_s < longest_s ? of.not_after_s : longest_s;
+		if (issuer && issuer->not_after_s < fixed->not_after_s)
+			fixed->not_after_s = issuer->not_after_s;
 	}
 	if (fixed->not_after_s <= fixed->not_before_s)
 		return wrong(plan, step, err, step->not_after.given ? "not-after" : "",
@@ -161,7 +175,7 @@ int ceremony_fix(const struct ceremony_plan *plan, size_t at, const struct cerem
 		return fix_list(plan, at, now_s, fixed, err);
 	if (!ceremony_kind_certifies(step->kind))
 		return 0;
-	return fix_serial(plan, at, fixed, err) || fix_life(plan, step, known, now_s, fixed, err) ? -1 : 0;
+	return fix_serial(plan, at, known, fixed, err) || fix_life(plan, step, known, now_s, fixed, err) ? -1 : 0;
 }
 
 /* ---- the draft ---- */
@@ -197,7 +211,7 @@ static int find_holder(const struct ceremony_plan *plan, size_t at, const struct
 {
 	const struct ceremony_step *step = &plan->steps[at];
 	if (step->of[0]) {
-		struct ca_certificate_facts facts;
+		struct ca_certificate_facts facts = { 0 };
 		if (certified_of(plan, step, known, &facts, err))
 			return -1;
 		h->subject = facts.subject;

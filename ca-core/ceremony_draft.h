@@ -16,7 +16,7 @@
  * Keys that exist already have their real public keys here, from the issuer's certificate: a stand-in only signs.
  * So a rehearsed tbs differs from the real one by the keys of CEREMONY_KEY steps alone.
  *
- * Pure. Thread-safety: every function works only on its arguments.
+ * at: the step's place in plan->steps. Pure. Thread-safety: every function works only on its arguments.
  * Source: RFC 5280 sections 4 and 5, RFC 4210 section 4.4, RFC 7093 section 2.
  */
 #ifndef CHANCERY_CA_CEREMONY_DRAFT_H
@@ -37,7 +37,8 @@ void ceremony_known_free(struct ceremony_known *known);
 CLEANUP_POINTER(ceremony_known, struct ceremony_known, ceremony_known_free)
 #define auto_ceremony_known CLEANUP(ceremony_known_cleanup) struct ceremony_known
 
-/* A key that was made: spki is copied. ERR_CONFLICT where the URI, or the public key under another URI, is known. */
+/* A key that was made: spki is copied. ERR_CONFLICT where the URI, or the public key under another URI, is
+ * known, or where the plan asks for another type. */
 int ceremony_known_add_key(struct ceremony_known *known, const char *key, struct bytes spki, struct error *err);
 struct bytes ceremony_known_key(const struct ceremony_known *known, const char *key); /* spki, borrowed; or none */
 
@@ -58,10 +59,10 @@ struct ceremony_fixed {
 	uint64_t number;                      /* CRL */
 };
 /* Draws the serial where the plan states none (20 octets, 158 random bits; never one that the plan knows) and settles
- * every time; now_s is ceremony_plan_now's. The issuer has to be known. ERR_CONFIG with the line where a life is longer
+ * every time; now_s is ceremony_plan_now's, the same for all steps of a rehearsal. The issuer has to be known. ERR_CONFIG with the line where a life is longer
  * than the profile's or ends behind the issuer's (a cross-certificate of which neither end nor days are given ends with
  * the earlier of issuer and certified). A step that signs nothing leaves *fixed zero. */
-int ceremony_fix(const struct ceremony_plan *plan, size_t step, const struct ceremony_known *known, int64_t now_s,
+int ceremony_fix(const struct ceremony_plan *plan, size_t at, const struct ceremony_known *known, int64_t now_s,
 		 struct ceremony_fixed *fixed, struct error *err);
 
 /* ---- the draft ---- */
@@ -78,14 +79,14 @@ void ceremony_draft_clear(struct ceremony_draft *draft);
 
 /* Builds what the step signs, of the plan, the fixed values and what is known: the same of the same, byte for byte.
  * draft is zero before. ERR_CONFIG with the line (what is missing, and before which step it would be known). */
-int ceremony_draft_build(const struct ceremony_plan *plan, size_t step, const struct ceremony_known *known,
+int ceremony_draft_build(const struct ceremony_plan *plan, size_t at, const struct ceremony_known *known,
 			 const struct ceremony_fixed *fixed, struct ceremony_draft *draft, struct error *err);
 
 /* Holds the finished tbs, parsed anew, against profile, RFC 5280, issuer and plan: ca_lint_tbs for certificates (when_s:
  * the time of signing), and besides them path length, name constraints and life of the issuer, the CA that a
  * cross-certificate certifies (subject, key, key identifier byte for byte); a CRL read back entry by entry.
  * ERR_INTEGRITY with the rule. */
-int ceremony_draft_lint(const struct ceremony_plan *plan, size_t step, const struct ceremony_known *known,
+int ceremony_draft_lint(const struct ceremony_plan *plan, size_t at, const struct ceremony_known *known,
 			struct bytes tbs, int64_t when_s, struct error *err);
 
 /* ---- the run against its rehearsal ---- */
@@ -105,7 +106,7 @@ struct ceremony_match {
 /* actual must be rehearsed, byte for byte, except where a key of a CEREMONY_KEY step stands or its identifier: there
  * rehearsed has the key that `rehearsal` knows by a URI, and actual the one that `known` knows by the same. 0, and the
  * differences; or -1 with ERR_INTEGRITY naming the field that differs. */
-int ceremony_draft_match(const struct ceremony_plan *plan, size_t step, const struct ceremony_known *rehearsal,
+int ceremony_draft_match(const struct ceremony_plan *plan, size_t at, const struct ceremony_known *rehearsal,
 			 struct bytes rehearsed, const struct ceremony_known *known, struct bytes actual,
 			 struct ceremony_match *match, struct error *err);
 

@@ -79,7 +79,7 @@ static const char *key_of(const struct ceremony_plan *plan, enum ceremony_place 
 {
 	for (size_t i = 0; i < plan->step_count; i++) {
 		const struct ceremony_step *step = &plan->steps[i];
-		if (step->kind == CEREMONY_KEY && rehearsed.len == actual.len &&
+		if (step->kind == CEREMONY_KEY && rehearsed.len && actual.len == rehearsed.len &&
 		    is_value_of(place, ceremony_known_key(rehearsal, step->key), rehearsed) &&
 		    is_value_of(place, ceremony_known_key(known, step->key), actual))
 			return step->key;
@@ -133,7 +133,7 @@ int ceremony_draft_match(const struct ceremony_plan *plan, size_t at, const stru
 		if (bytes_equal(was.at[n], is.at[n]))
 			continue;
 		const char *key = key_of(plan, place, rehearsal, was.at[n], known, is.at[n]);
-		if (!key)
+		if (!key || !is.at[n].data)
 			return differs(err, ceremony_place_name(place));
 		memcpy(expected.data + (was.at[n].data - rehearsed.data), is.at[n].data, is.at[n].len);
 		match->items[match->count++] = (struct ceremony_difference){ place, key, was.at[n], is.at[n] };

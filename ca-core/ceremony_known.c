@@ -35,6 +35,13 @@ int ceremony_known_add_key(struct ceremony_known *known, const char *key, struct
 		return err_set(err, ERR_CONFLICT, "%s has the public key of %s: a key has one use", key, other);
 	if (ca_key_parse(spki, &parsed, err))
 		return -1;
+	size_t made = ceremony_plan_key_step(known->plan, key);
+	const struct ceremony_step *step = made == CEREMONY_NOWHERE ? NULL : &known->plan->steps[made];
+	if (step && (step->type != parsed.type || step->bits != parsed.bits)) {
+		char is[32];
+		return err_set(err, ERR_CONFLICT, "%s is %s, and the plan asks for another type", key,
+			       ca_key_describe(&parsed, is));
+	}
 	if (known->key_count == known->plan->step_count + known->plan->issuer_count)
 		return err_set(err, ERR_INTERNAL, "more keys than the plan has");
 	struct known_key *k = &known->keys[known->key_count++];

@@ -327,7 +327,7 @@ static const struct {
 static int read_section(enum section_kind kind, const struct config_section *s, struct ceremony_plan *p,
 			unsigned *purposes)
 {
-	if (kind != TOKEN && plan_check_title(s))
+	if (plan_check_title(s))
 		return -1;
 	switch (kind) {
 	case PERSON:

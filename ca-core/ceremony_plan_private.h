@@ -17,7 +17,7 @@ int plan_parse_serial(const struct config_section *s, const char *option, struct
 		      size_t *len);
 /* A key: token and object or id. *out is allocated, in one form; it stays NULL where the option is not given. */
 int plan_get_key(const struct config_section *s, const char *option, char **out);
-/* Upper bounds that config_get_text would only cut: -1 where the title is longer than 64 octets. */
+/* 1 to 64 octets of UTF-8: what config_lines keeps of a title. */
 int plan_check_title(const struct config_section *s);
 
 /* A section `step`. (ceremony_plan_step.c) */

@@ -13,7 +13,8 @@
 #include "tools/output.h"
 
 /* {"title", "sha256", "windowFrom", "windowTo", "attended", "people": [{"name", "roles": []}], "tokens": [{"uri",
- * "module", "pin"}], "files": [{"name", "sha256"}], "script": [{"number", "step", "title", "lines": [{"who", "text"}]}]};
+ * "module", "pin"}], "files": [{"name", "sha256"}], "script": [{"number", "step", "title", "lines": [{"who", "text", "sha256" where there is one: "" to be
+ * written by hand}]}]};
  * step is the plan's name of it, "" for what stands around the steps. The caller's reference. NULL: ERR_INTERNAL. */
 json_t *ceremony_script(const struct ceremony_plan *plan, const struct ceremony_checked *checked, struct error *err);
 

@@ -224,6 +224,7 @@ static void serials_are_used_once(void)
 		"used this serial");
 	refused("  of = \"issuing-1\"\n", "  of = \"issuing-1\" serial = \"0a0b0c0d0e0f10111213\"\n",
 		"used this serial");
+	refused("  of = \"issuing-1\"\n", "  of = \"issuing-1\" serial = \"1267\"\n", "used this serial"); /* its own */
 	refused_at("  of = \"issuing-1\"\n", "  of = \"issuing-1\" serial = \"0102\"\n", "step \"issuing-1-by-root-0\"",
 		   "at least 64 bits");
 	struct error err = ERR_INIT;

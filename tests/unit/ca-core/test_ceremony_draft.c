@@ -206,6 +206,10 @@ static void a_key_is_known_once(void)
 	ceremony_spki("P-256", &other);
 	CHECK_FAILS(ceremony_known_add_key(c.known, c.plan->steps[0].key, buf_bytes(&other), &err) != 0, &err,
 		    ERR_CONFLICT);
+	CLEANUP(ceremony_known_cleanup) struct ceremony_known *fresh = ceremony_known_new(c.plan, &c.inputs, &err);
+	CHECK_FAILS(ceremony_known_add_key(fresh, c.plan->steps[0].key, buf_bytes(&other), &err) != 0, &err,
+		    ERR_CONFLICT);
+	CHECK(strstr(err.message, "is P-256, and the plan asks for another type") != NULL);
 	CHECK_INT(ceremony_known_key(c.known, "pkcs11:token=root;object=other").len, 0);
 	CHECK(ceremony_known_issuer(c.known, "root-0") != NULL);
 	CHECK(ceremony_known_issuer(c.known, "nobody") == NULL);
