@@ -148,7 +148,7 @@ static int form_uri(const struct config_section *s, const char *option, const ch
 int plan_get_key(const struct config_section *s, const char *option, char **out)
 {
 	char text[HSM_URI_MAX] = "";
-	struct hsm_uri uri;
+	struct hsm_uri uri = { 0 };
 	auto_buf form = BUF_INIT;
 	const unsigned more = HSM_URI_MANUFACTURER | HSM_URI_SERIAL | HSM_URI_MODEL;
 	if (config_get_text(s, option, text, sizeof(text)))
@@ -228,7 +228,7 @@ static int read_pin(const struct config_section *s, struct ceremony_token *t)
 
 static int read_token(const struct config_section *s, struct ceremony_token *t)
 {
-	struct hsm_uri uri;
+	struct hsm_uri uri = { 0 };
 	auto_buf form = BUF_INIT;
 	if (form_uri(s, "", s->title, &uri, &form))
 		return -1;

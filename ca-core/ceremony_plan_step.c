@@ -198,7 +198,7 @@ static int read_revoked(const struct config_section *s, struct ceremony_step *st
 		if (!step->revoked)
 			rc = config_bad(s, "revoked", "no memory");
 	}
-	for (size_t i = 0; rc == 0 && i < entries.count; i++) {
+	for (size_t i = 0; rc == 0 && step->revoked && i < entries.count; i++) {
 		struct ceremony_revoked *r = &step->revoked[i];
 		rc = read_revoked_entry(s, entries.items[i], r);
 		step->revoked_count = i + 1;
@@ -253,7 +253,7 @@ static int read_serial(const struct config_section *s, struct ceremony_step *ste
 /* The label of a key that is made is the one that the plan gives; its id is drawn. */
 static int check_new_key(const struct config_section *s, const struct ceremony_step *step)
 {
-	struct hsm_uri uri;
+	struct hsm_uri uri = { 0 };
 	if (step->kind != CEREMONY_KEY)
 		return 0;
 	if (hsm_uri_parse(step->key, &uri, s->err))

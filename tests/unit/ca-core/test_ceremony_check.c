@@ -185,7 +185,7 @@ static void keys_are_strong(void)
 
 static void nothing_outlives_its_issuer(void)
 {
-	static const struct ceremony_old short_lived = { .not_after_s = CEREMONY_FROM_S + 400 * 86400 };
+	static const struct ceremony_old short_lived = { .not_after_s = CEREMONY_FROM_S + (int64_t)400 * 86400 };
 	ceremony_make_files(&short_lived);
 	refused("  of = \"issuing-1\"\n", "  of = \"issuing-1\" days = 500\n", "after the certificate of \"root-0\"");
 	ceremony_make_files(&as_ours);

@@ -166,8 +166,8 @@ static void a_certificate_is_that_of_its_plan(void)
 	CHECK_OK(ceremony_draft_lint(c.plan, at, c.known, buf_bytes(&draft.tbs), CEREMONY_FROM_S, &err) == 0, &err);
 	CHECK_FAILS(ceremony_draft_lint(c.plan, by, c.known, buf_bytes(&draft.tbs), CEREMONY_FROM_S, &err) != 0, &err,
 		    ERR_INTEGRITY);
-	CHECK_FAILS(ceremony_draft_lint(c.plan, at, c.known, buf_bytes(&draft.tbs), CEREMONY_FROM_S + 3 * 86400,
-					&err) != 0,
+	CHECK_FAILS(ceremony_draft_lint(c.plan, at, c.known, buf_bytes(&draft.tbs),
+					CEREMONY_FROM_S + (int64_t)3 * 86400, &err) != 0,
 		    &err, ERR_INTEGRITY);
 	free(c.plan->steps[at].subject[CA_ATTR_COMMON_NAME]);
 	c.plan->steps[at].subject[CA_ATTR_COMMON_NAME] = strdup("Somebody Else");

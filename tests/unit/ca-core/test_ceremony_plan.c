@@ -16,7 +16,7 @@ static void a_plan_says_who_does_what(void)
 	CHECK_TEXT(p->title, "The second root of Example");
 	CHECK(p->attended);
 	CHECK_INT(p->window_from_s, CEREMONY_FROM_S);
-	CHECK_INT(p->window_to_s, CEREMONY_FROM_S + 9 * 3600);
+	CHECK_INT(p->window_to_s, CEREMONY_FROM_S + (int64_t)9 * 3600);
 	CHECK_INT(p->person_count, 2);
 	CHECK_INT(p->people[1].roles, 1 << CEREMONY_WITNESS | 1 << CEREMONY_AUDITOR);
 	CHECK_INT(p->attest[CEREMONY_WITNESS], 1);

@@ -239,6 +239,7 @@ static void refuses_what_is_unknown_or_of_another_type(void)
 		{ "days = 90", "days = 36501", "36501" },
 		{ "days = 90", "days = 99999999999999999999", "99999999999999999999" },
 		{ "kind = \"peer\"", "kind = \"gold\"", "gold" },
+		{ "kind = \"peer\"", "kind = \"cross\"", "cross" }, /* of ceremonies alone */
 		{ "kind = \"peer\"", "", "kind" },
 		{ "log-level = \"info\"", "log-level = \"loud\"", "loud" },
 		{ "\"ca1\"", "{ \"ca1\" }", "" },

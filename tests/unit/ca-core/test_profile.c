@@ -90,6 +90,20 @@ static void an_intermediate_has_path_length_0_and_the_purposes_of_its_leaves(voi
 	ca_profile_clear(&p);
 }
 
+/* It stands above intermediates, as the root that it certifies does. */
+static void a_cross_certificate_is_for_everything_and_all_depths(void)
+{
+	struct ca_profile cross, root;
+	prepared(CA_KIND_CROSS, &cross);
+	prepared(CA_KIND_ROOT, &root);
+	CHECK_BYTES(buf_bytes(&cross.basic_constraints), buf_bytes(&root.basic_constraints));
+	CHECK_BYTES(buf_bytes(&cross.key_usage), buf_bytes(&root.key_usage));
+	CHECK_INT(cross.ext_key_usage.len, 0);
+	CHECK(cross.internal);
+	ca_profile_clear(&cross);
+	ca_profile_clear(&root);
+}
+
 static void a_servers_purpose_is_to_be_a_server(void)
 {
 	struct ca_profile p;
@@ -371,6 +385,7 @@ SUITE(profile)
 	TEST(every_kind_is_right_by_default);
 	TEST(a_ca_signs_certificates_and_lists_alone);
 	TEST(an_intermediate_has_path_length_0_and_the_purposes_of_its_leaves);
+	TEST(a_cross_certificate_is_for_everything_and_all_depths);
 	TEST(a_servers_purpose_is_to_be_a_server);
 	TEST(key_encipherment_is_the_profiles_to_leave_out);
 	TEST(the_audit_keys_purpose_is_the_arcs);
