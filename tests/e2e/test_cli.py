@@ -44,6 +44,7 @@ def request(ca, name, seed=4):
     return path
 
 
+DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data")
 tests = Tests(setup, san=True, setup_limit=90)
 
 
@@ -324,6 +325,11 @@ def every_command_answers_in_json(ca):
     made = said("token", "init", "--module", said("token", "list")["tokens"][0]["module"], "--label", "json", "--pin",
                 f"file:{folder}/pin", environment={"SOFTHSM2_CONF": f"{folder}/conf"})
     expect(made["pinMade"] and made["soPinMade"], f"token init: {made}")
+    with open(os.path.join(DATA, "fuzz", "plan", "small.conf"), encoding="ascii") as file:
+        plan = file.read().replace("2026-12-01T09", "2099-12-01T09").replace("2026-12-01T18", "2099-12-01T18")
+    with open(os.path.join(folder, "plan"), "w", encoding="ascii") as file:
+        file.write(plan)
+    equal(len(said("ceremony", "check", f"{folder}/plan")["sha256"]), 64, "the digits of the plan's SHA-256")
     # A mail with a code to confirm is test_orders_cli's.
     equal(set(COMMANDS) - done, {"store restore", "order confirm"}, "commands without JSON tried")
     refusal = ca.cli("cert", "show", "ab" * 18, "--json", status=1)
