@@ -3,7 +3,6 @@
 CHANCERY_KILLS says how many kills (40; by hand 500), CHANCERY_CRASH_SECONDS how long at most.
 """
 
-import glob
 import os
 import random
 import signal
@@ -12,6 +11,7 @@ import time
 
 from support import csr
 from support.harness import Tests, equal, expect, run, wait_until
+from support.kills import KeptTokens, power_cut
 from support.server import CA
 
 KILLS = int(os.environ.get("CHANCERY_KILLS", "40"))
@@ -70,46 +70,6 @@ class Load:
         self.stop.set()
         for thread in self.threads:
             thread.join()
-
-
-class KeptTokens:
-    """SoftHSM2 empties token.object and writes it anew at every login: a kill in between leaves it empty, and the token
-    is gone. Whoever runs it keeps a copy, as the operator's guide says, and puts it back."""
-
-    def __init__(self, ca):
-        self.files = {}
-        for path in glob.glob(ca.file("token", "**", "token.object"), recursive=True):
-            with open(path, "rb") as file:
-                self.files[path] = file.read()
-        expect(self.files and all(self.files.values()), f"no whole tokens to keep: {list(self.files)}")
-        self.lost = 0
-
-    def put_back(self):
-        for path, content in self.files.items():
-            # An empty one may be in the middle of its login.
-            if all(self.empty_after(path, pause) for pause in (0, 0.2)):
-                with open(path, "wb") as file:
-                    file.write(content)
-                self.lost += 1
-
-    @staticmethod
-    def empty_after(path, pause):
-        time.sleep(pause)
-        return os.path.getsize(path) == 0
-
-
-def power_cut(ca, kept):
-    """All processes at once; then a new server."""
-    pids = [ca.server.pid, *ca.roles().values()]
-    for pid in pids:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-    ca.server.wait()
-    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), 10, "their end")
-    kept.put_back()
-    ca.start()
 
 
 @tests.rule(SECONDS + 120)

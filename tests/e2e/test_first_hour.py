@@ -8,7 +8,7 @@ import stat
 from support import verify
 from support.client import Client, tls_context
 from support.harness import Stopped, Tests, contains, equal, expect, free_port, run, wait_until
-from support.server import children, is_zombie
+from support.server import children, state_of
 
 
 class House:
@@ -41,7 +41,7 @@ class House:
         pids = descendants(self.process.pid)
         self.process.send_signal(number)
         status = self.process.wait(20)
-        left = [pid for pid in pids if os.path.exists(f"/proc/{pid}") and not is_zombie(pid)]
+        left = [pid for pid in pids if state_of(pid) not in ("", "Z")]
         equal(left, [], "processes left")
         return status
 

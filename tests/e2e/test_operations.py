@@ -13,7 +13,8 @@ import time
 from support import csr
 from support.client import Raw, refused
 from support.harness import Failure, Tests, contains, equal, expect, run, wait_until
-from support.server import CA, children, kill_role, with_option
+from support.kills import KeptTokens, kill_all, kill_role
+from support.server import CA, children, with_option
 
 
 SECONDS = 5  # a request's total deadline here
@@ -191,11 +192,7 @@ def a_full_disk_stops_issuing_and_nothing_else(ca):
         small.store_check()
     finally:
         if small and small.server:
-            small.server.kill()
-            for pid in small.roles().values():
-                with contextlib.suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
-        time.sleep(0.2)
+            kill_all(small)
         run("umount", "-l", mount, check=False)
 
 
@@ -300,7 +297,7 @@ def a_taken_port_is_named(ca):
 def published_files_are_served_while_the_signer_is_away(ca):
     plain, secure = ca.http(), ca.client(identity=None)
     equal(secure.get("/crl/issuing-1.crl").status, 200, "before")
-    pid = ca.roles()["signer"]
+    kept, pid = KeptTokens(ca), ca.roles()["signer"]
     os.kill(pid, signal.SIGKILL)
     for _ in range(20):
         for path in ("/crl/issuing-1.crl", "/ca/roots.pem", "/audit/head"):
@@ -309,6 +306,7 @@ def published_files_are_served_while_the_signer_is_away(ca):
         time.sleep(0.01)
     equal(secure.connections, 1, "connections: the front went on")
     wait_until(lambda: ca.roles().get("signer", pid) != pid, 10, "a new signer")
+    kept.put_back()
     issues_again(ca)
 
 

@@ -12,8 +12,9 @@ import time
 
 from support.client import Response
 from support.harness import Tests, equal, expect, wait_until
+from support.kills import KeptTokens, power_cut
 from support.orders import Town
-from test_crash import KeptTokens, inventory, power_cut
+from test_crash import inventory
 
 SECONDS = float(os.environ.get("CHANCERY_ORDER_CRASH_SECONDS", "15"))
 ROUND = 6  # orders that one worker has in the air at once

@@ -5,12 +5,12 @@ CHANCERY_UNPLUGS says how often it is unplugged (6; by hand 50).
 
 import os
 import random
-import signal
 import threading
 import time
 
 from support.client import refused
 from support.harness import Tests, equal, expect, wait_until
+from support.kills import kill_role
 from support.p11kit import behind_p11kit
 from support.tokens import CALL, DOWN, REQUEST, WAIT, patient, token_state
 from support.traffic import HEALED, Traffic, balance, memory_kib, pool, probe
@@ -153,9 +153,7 @@ def a_signer_killed_while_its_token_is_gone_finds_it_later(env):
         with Traffic(ca, within=IN_TIME) as load:
             load.flows(20)
             kit.unplug()
-            old = ca.roles()["signer"]
-            os.kill(old, signal.SIGKILL)
-            wait_until(lambda: ca.roles().get("signer", old) != old, 15, "a new signer")
+            kill_role(ca, "signer")
             wait_until(lambda: token_state(ca, "issuing") in DOWN, 10, "the state")
             load.heals(kit.start(), "after the signer's death")
         balance(ca, [load])

@@ -12,7 +12,7 @@ import time
 from support.client import refused
 from support.faulty import Faulty
 from support.harness import Failure, Tests, equal, expect, wait_until
-from support.server import kill_role
+from support.kills import kill_role
 from support.tokens import (CALL, DOWN, REQUEST, change_pin, in_section, patient, running, taken_away, token_state,
                             write)
 from support.traffic import HEALED, Traffic, balance, pool, probe, unfinished

@@ -1,12 +1,11 @@
 """Two tokens: each with an issuer of its own, in one module or in two; and both with the same key."""
 
 import contextlib
-import os
-import signal
 import time
 
 from support.faulty import Faulty
 from support.harness import Tests, equal, expect, run, wait_until
+from support.kills import kill_role
 from support.p11kit import behind_p11kit
 from support.tokens import (CALL, DOWN, REQUEST, Ground, in_section, patient, running, taken_away, token_section,
                             token_state, with_second_issuer)
@@ -216,6 +215,6 @@ def where_both_tokens_of_a_key_are_gone_one_that_returns_is_enough(env):
             faulty.script("token issuing all CKR_DEVICE_REMOVED")
             load.heals(time.monotonic(), "with the second token back")
             # A signer that is started while the first is away does with the second, too.
-            os.kill(ca.roles()["signer"], signal.SIGKILL)
+            kill_role(ca, "signer")
             load.flows(30)
         balance(ca, [load], faulty)

@@ -11,7 +11,8 @@ import time
 from support.dns import Dns, Silent
 from support.harness import Tests, contains, equal, expect, free_port, wait_until
 from support.pages import Pages
-from support.server import CA, kill_role
+from support.kills import kill_role
+from support.server import CA
 from support.validator import (ALLOWS, DELIVER, DNS_CNAME, DNS_TXT, ERROR, FORBIDS, HTTP, UNKNOWN, VALIDATE, VALIDATED,
                                Validator)
 

@@ -10,6 +10,7 @@ import signal
 import time
 
 from .harness import Failure, expect, wait_until
+from .kills import KeptTokens
 from .server import children
 from .tokens import SOFTHSM, as_signer, for_signer, in_section, running, write
 
@@ -59,6 +60,7 @@ class P11Kit:
 
     def unplug(self):
         """All of it at once, without a word to its clients but the end of the connection."""
+        kept = KeptTokens(self.ca)
         # The listener is stopped first: it would take the next connection meanwhile.
         os.kill(self.process.pid, signal.SIGSTOP)
         for pid in self.pids():
@@ -66,6 +68,7 @@ class P11Kit:
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
         self.process = None
+        kept.put_back()
 
     @contextlib.contextmanager
     def unplugged(self):

@@ -89,7 +89,7 @@ class CA:
         except subprocess.TimeoutExpired:
             raise Failure(f"the server did not stop within {limit} s") from None
         self.server = None
-        left = [pid for pid in pids if os.path.exists(f"/proc/{pid}") and not is_zombie(pid)]
+        left = [pid for pid in pids if state_of(pid) not in ("", "Z")]
         expect(not left, f"processes left after the stop: {left}")
         return status
 
@@ -199,19 +199,12 @@ def children(pid):
     return []
 
 
-def is_zombie(pid):
+def state_of(pid):
+    """The letter that the kernel has for it, as Z of a zombie or T of one that is stopped; "" where it is gone."""
     with contextlib.suppress(OSError, IndexError):
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()[0] == "Z"
-    return False
-
-
-def kill_role(ca, role, number=signal.SIGKILL):
-    """Kills a role and returns its pid once another has taken its place."""
-    old = ca.roles()[role]
-    os.kill(old, number)
-    wait_until(lambda: ca.roles().get(role, old) != old, 15, f"a new {role}")
-    return old
+            return file.read().rpartition(")")[2].split()[0]
+    return ""
 
 
 def serial_in(folder):

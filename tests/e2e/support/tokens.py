@@ -5,11 +5,11 @@ import os
 import pwd
 import re
 import shutil
-import signal
 import sys
 
 from . import pkcs11
 from .harness import Failure, equal, expect, run
+from .kills import kill_all
 from .server import CA
 
 SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
@@ -152,10 +152,7 @@ def running(env, name, change=None, environment=None, orderly=True, **more):
             equal(ca.stop(), 0, "exit status of the server")
     finally:
         if ca.server:
-            for pid in [ca.server.pid, *ca.roles().values()]:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            ca.server.wait()
+            kill_all(ca)
 
 
 # ---- tokens from outside ----
