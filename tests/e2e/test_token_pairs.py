@@ -9,13 +9,16 @@ from support.kills import kill_role
 from support.p11kit import behind_p11kit
 from support.tokens import (CALL, DOWN, REQUEST, Ground, in_section, patient, running, taken_away, token_section,
                             token_state, with_second_issuer)
-from support.traffic import HEALED, Traffic, balance, slowest
+from support.traffic import HEALED, Pulse, Traffic, balance, slowest
 
 IN_TIME = REQUEST + 1
 LOST = 1.2  # seconds for which a token is lost
 LATE = 3.0  # seconds for which a token is away from the start
-RETURNED = 5.0  # seconds from its return until it is used
+# Seconds until a token is used again that only a restart of its module shows: beside another token that takes no more
+# than a hundredth of the time, so one that took 50 ms, on a busy machine, allows the next after five seconds.
+RETURNED = 10.0
 UNDISTURBED = 1.0  # seconds for the slowest certificate of the other issuer, at most
+STILL = 0.25  # seconds: a pause of the machine that may have held one up for longer, which takes several of its steps
 
 tests = Tests(None)
 
@@ -33,10 +36,11 @@ class Pair:
         self.ca = ca
         self.loads = {label: Traffic(ca, clients=3, profile=profile, within=IN_TIME)
                       for label, profile in PROFILES.items()}
-        self.stack = None
+        self.stack = self.pulse = None
 
     def __enter__(self):
         self.stack = contextlib.ExitStack()
+        self.pulse = self.stack.enter_context(Pulse(self.ca.env))
         for load in self.loads.values():
             self.stack.enter_context(load)
         return self
@@ -48,28 +52,33 @@ class Pair:
         for load in self.loads.values():
             load.flows(30)
 
-    def loses(self, label, lose, what):
-        """While one token is lost the other's issuer goes on; then the lost one comes back."""
+    def loses(self, label, lose, what, back=HEALED):
+        """While one token is lost the other's issuer goes on; then the lost one comes back, within `back` seconds."""
         other = next(load for name, load in self.loads.items() if name != label)
-        worst = [self.lost_once(label, other, lose(), what)]
-        # A disk that is busy holds up everybody for once; what one token does to the other shows each time.
-        while worst[-1] >= UNDISTURBED and len(worst) < 3:
-            worst.append(self.lost_once(label, other, lose(), what))
-        expect(worst[-1] < UNDISTURBED, f"{what}: the other issuer's certificates took up to {worst} s")
+        for _ in range(5):
+            since = time.monotonic()
+            worst = self.lost_once(label, other, lose(), what, back)
+            # Nothing can be seen of the tokens while the machine itself stands still: then it is looked at once more.
+            still = self.pulse.longest(since)
+            if worst < UNDISTURBED or still < STILL:
+                break
+        expect(worst < UNDISTURBED, f"{what}: the other issuer's certificates took up to {worst:.2f} s, while the machine "
+               f"paused for {still:.2f} s at most")
 
-    def lost_once(self, label, other, loss, what):
+    def lost_once(self, label, other, loss, what, back):
         """Seconds that the slowest certificate of the other issuer took."""
+        # What began before may have waited for the other token, which was the lost one a moment ago.
+        well = time.monotonic()
         self.settle()
         with loss:
             since = time.monotonic()
             wait_until(lambda: token_state(self.ca, label) in DOWN, CALL + 2, f"{what}: the state")
             time.sleep(LOST)
-            during = other.issued(since)
-            other.none_refused(since)
-            expect(len(during) > 30, f"{what}: only {len(during)} certificates of the other issuer")
-        self.loads[label].heals(time.monotonic(), what)
+            other.flows(30)
+            during = other.issued(since, begun=well)
+        self.loads[label].heals(time.monotonic(), what, back)
         wait_until(lambda: token_state(self.ca, label) == "up", HEALED, f"{what}: the state up")
-        other.none_refused(since)
+        other.none_refused(since, begun=well)
         return slowest(during)
 
 
@@ -100,7 +109,7 @@ def two_issuers_behind_faulty(env, name):
             faulty.off()
 
 
-@tests.rule(90)
+@tests.rule(150)
 def of_two_tokens_of_a_module_one_is_lost_without_the_other(env):
     with two_issuers_behind_faulty(env, "module") as (ca, faulty):
         with Pair(ca) as pair:
@@ -110,13 +119,13 @@ def of_two_tokens_of_a_module_one_is_lost_without_the_other(env):
         balance(ca, pair.loads.values(), faulty)
 
 
-@tests.rule(60)
+@tests.rule(120)
 def a_token_that_only_a_new_start_of_the_module_shows_comes_back_beside_another(env):
     """SoftHSM2 never again looks at a token whose folder it missed: C_Finalize, which ends the other's sessions too."""
     with two_issuers_behind_faulty(env, "restarted") as (ca, faulty):
         with Pair(ca) as pair:
             for label in ("second", "issuing"):
-                pair.loses(label, lambda: taken_away(ca, label), f"{label} without its folder")
+                pair.loses(label, lambda: taken_away(ca, label), f"{label} without its folder", back=RETURNED)
         balance(ca, pair.loads.values(), faulty)
 
 
@@ -136,20 +145,17 @@ def a_token_that_was_never_there_comes_beside_another_without_a_new_process(env)
                 alone.flows(50)
             alone.none_refused()
         with Traffic(ca, clients=3, within=IN_TIME) as other:
-            back = time.monotonic()
             wait_until(lambda: ca.health().status == 200, RETURNED, "readiness with both tokens")
             with Traffic(ca, clients=3, profile="server-2", within=IN_TIME) as own:
                 own.flows(20)
                 other.flows(20)
             own.none_refused()
         other.none_refused()
-        took = own.next_after(back) - back
-        expect(took < RETURNED, f"the first certificate of the returned token came after {took:.2f} s")
         equal(ca.roles(), before, "the server's processes")
         balance(ca, [alone, other, own])
 
 
-@tests.rule(90)
+@tests.rule(150)
 def of_two_tokens_in_two_modules_one_is_lost_without_the_other(env):
     change = lambda text: patient(text, *PROFILES)
     with behind_p11kit(env, "modules", change, label="second", prepare=TWO_ISSUERS) as (ca, kit):

@@ -7,6 +7,7 @@ Retry-After): anything else, a dropped connection and an answer after the deadli
 import base64
 import hashlib
 import json
+import os
 import re
 import threading
 import time
@@ -93,21 +94,23 @@ class Traffic:
 
     # ---- what there is so far ----
 
-    def issued(self, since=0.0):
-        """Answers with a certificate that ended after that time."""
+    def issued(self, since=0.0, begun=0.0):
+        """Answers with a certificate that ended after a time, to requests that began after another."""
         with self.lock:
-            return [answer for answer in self.answers if answer.issued and answer.ended >= since]
+            return [answer for answer in self.answers
+                    if answer.issued and answer.ended >= since and answer.begun >= begun]
 
-    def refusals(self, since=0.0):
+    def refusals(self, since=0.0, begun=0.0):
         with self.lock:
-            return [answer for answer in self.answers if not answer.issued and answer.ended >= since]
+            return [answer for answer in self.answers
+                    if not answer.issued and answer.ended >= since and answer.begun >= begun]
 
-    def none_refused(self, since=0.0, beside=0):
+    def none_refused(self, since=0.0, beside=0, begun=0.0):
         """Nobody had to wait longer than requests may: then none of them fails.
 
         beside: how many serials are unfinished. A request whose signature may have been made is not signed again.
         """
-        refusals = self.refusals(since)
+        refusals = self.refusals(since, begun)
         expect(len(refusals) <= beside, f"{len(refusals)} refusals beside {len(self.issued(since))} certificates and "
                f"{beside} unfinished serials: {refusals[:3]}")
 
@@ -121,15 +124,48 @@ class Traffic:
         return wait_until(lambda: min((answer.ended for answer in self.issued(moment)), default=None), seconds,
                           "a certificate", pause=0.002)
 
-    def heals(self, moment, what):
+    def heals(self, moment, what, within=HEALED):
         """The token is well again since that time: the next certificate comes soon. Returns how soon."""
-        took, limit = self.next_after(moment) - moment, HEALED * (2 if self.ca.env.san else 1)
+        took, limit = self.next_after(moment) - moment, within * (2 if self.ca.env.san else 1)
         expect(took <= limit, f"{what}: the next certificate came {took:.2f} s after the token, expected {limit} s")
         return took
 
 
 def slowest(answers):
     return max((answer.took for answer in answers), default=0.0)
+
+
+class Pulse:
+    """How long the machine itself stands still now and then: a small write that reaches the disk, again and again, on
+    the file system of the stores. Runs in a `with`."""
+
+    def __init__(self, env):
+        self.path, self.over = env.path("pulse"), threading.Event()
+        self.beats, self.thread = [], None  # (ended, took), in order
+
+    def __enter__(self):
+        self.thread = threading.Thread(target=self._beat)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+    def _beat(self):
+        with open(self.path, "wb", buffering=0) as file:
+            before = time.monotonic()
+            while not self.over.wait(0.01):
+                file.write(bytes(4096))
+                os.fdatasync(file.fileno())
+                file.seek(0)
+                now = time.monotonic()
+                self.beats.append((now, now - before))
+                before = now
+
+    def longest(self, since):
+        """Seconds of the longest pause that ended after that time."""
+        return max((took for ended, took in self.beats if ended >= since), default=0.0)
 
 
 # ---- the process ----
