@@ -12,8 +12,8 @@
 
 const char *ca_decision_name(enum ca_decision decision)
 {
-	static const char *const names[] = { "?", "approve", "deny", "vet", "suspend" };
-	return decision >= DECISION_APPROVE && decision <= DECISION_SUSPEND ? names[decision] : "?";
+	static const char *const names[] = { "?", "approve", "deny", "vet", "suspend", "attest" };
+	return decision >= DECISION_APPROVE && decision <= DECISION_ATTEST ? names[decision] : "?";
 }
 
 /* ---- what each member may be ---- */
@@ -49,20 +49,35 @@ static bool has_separator(struct bytes utf8)
 	return false;
 }
 
+/* As a plan names people. */
+static bool is_person(struct bytes text)
+{
+	return text.len >= 1 && text.len <= CA_STATEMENT_ID_MAX && text_is_utf8(text) && !text_has_control(text) &&
+	       !has_separator(text) && text.data[0] != ' ' && text.data[text.len - 1] != ' ';
+}
+
 static bool is_reason(struct bytes text)
 {
 	return text.len >= 1 && text.len <= CA_STATEMENT_REASON_MAX && text_is_utf8(text) && !text_has_control(text) &&
 	       !has_separator(text);
 }
 
-static bool is_decision(enum ca_decision decision, bool organization)
+static bool is_decision(const struct ca_statement *s, enum ca_decision decision)
 {
-	return organization ? decision == DECISION_VET || decision == DECISION_SUSPEND
-			    : decision == DECISION_APPROVE || decision == DECISION_DENY;
+	if (s->ceremony)
+		return !s->organization && decision == DECISION_ATTEST;
+	return s->organization ? decision == DECISION_VET || decision == DECISION_SUSPEND
+			       : decision == DECISION_APPROVE || decision == DECISION_DENY;
+}
+
+static const char *kind_of(const struct ca_statement *s)
+{
+	return s->ceremony ? "ceremony" : s->organization ? "organization" : "order";
 }
 
 #define ID_FORM "1 to 64 letters, digits, dots, underscores, hyphens"
 #define IDENTITY_FORM ID_FORM " or @"
+#define PERSON_FORM "1 to 64 bytes of UTF-8 without control characters and line breaks"
 #define REASON_FORM "1 to 500 bytes of UTF-8 without control characters and line breaks"
 #define TIME_FORM "2026-11-21T12:00:00Z"
 
@@ -84,11 +99,13 @@ static int check(const struct ca_statement *s, struct error *err)
 	struct error ignored = ERR_INIT;
 	if (!ca_statement_is_id(s->id))
 		return cannot_say(err, "id", s->id, ID_FORM);
-	if (!is_decision(s->decision, s->organization))
+	if (!is_decision(s, s->decision))
 		return cannot_say(err, "decision", bytes_of(ca_decision_name(s->decision)),
-				  s->organization ? "vet or suspend" : "approve or deny");
-	if (!is_identity(s->by))
-		return cannot_say(err, "by", s->by, IDENTITY_FORM);
+				  s->ceremony       ? "attest"
+				  : s->organization ? "vet or suspend"
+						    : "approve or deny");
+	if (s->ceremony ? !is_person(s->by) : !is_identity(s->by))
+		return cannot_say(err, "by", s->by, s->ceremony ? PERSON_FORM : IDENTITY_FORM);
 	if (!is_reason(s->reason))
 		return cannot_say(err, "reason", s->reason, REASON_FORM);
 	if (s->time_s < 0 || clock_parse_rfc3339(bytes_of(clock_rfc3339(s->time_s, time)), &time_s, &ignored) ||
@@ -104,7 +121,7 @@ int ca_statement_write(const struct ca_statement *s, struct buf *out, struct err
 		return -1;
 	buf_add_text(out, FIRST_LINE "\nca: ");
 	text_add_hex(out, BYTES(s->ca, sizeof(s->ca)));
-	buf_printf(out, "\nsubject: %s ", s->organization ? "organization" : "order");
+	buf_printf(out, "\nsubject: %s ", kind_of(s));
 	buf_add_bytes(out, s->id);
 	buf_add_text(out, "\nsha256: ");
 	text_add_hex(out, BYTES(s->sha256, sizeof(s->sha256)));
@@ -174,8 +191,10 @@ static int read_subject(struct lines *l, struct ca_statement *s)
 {
 	next_line(l);
 	s->organization = line_starts(l, "subject: organization ", &s->id);
-	if ((!s->organization && !line_starts(l, "subject: order ", &s->id)) || !ca_statement_is_id(s->id))
-		return mismatch(l, "subject: order ID\" or \"subject: organization ID");
+	s->ceremony = line_starts(l, "subject: ceremony ", &s->id);
+	if ((!s->organization && !s->ceremony && !line_starts(l, "subject: order ", &s->id)) ||
+	    !ca_statement_is_id(s->id))
+		return mismatch(l, "subject: order ID\", \"subject: organization ID\" or \"subject: ceremony ID");
 	return 0;
 }
 
@@ -184,13 +203,14 @@ static int read_decision(struct lines *l, struct ca_statement *s)
 	struct bytes name = BYTES_NONE;
 	next_line(l);
 	bool there = line_starts(l, "decision: ", &name);
-	for (int i = DECISION_APPROVE; there && i <= DECISION_SUSPEND; i++) {
+	for (int i = DECISION_APPROVE; there && i <= DECISION_ATTEST; i++) {
 		s->decision = (enum ca_decision)i;
-		if (bytes_are(name, ca_decision_name(s->decision)) && is_decision(s->decision, s->organization))
+		if (bytes_are(name, ca_decision_name(s->decision)) && is_decision(s, s->decision))
 			return 0;
 	}
-	return mismatch(l, s->organization ? "decision: vet\" or \"decision: suspend"
-					   : "decision: approve\" or \"decision: deny");
+	return mismatch(l, s->ceremony       ? "decision: attest"
+			   : s->organization ? "decision: vet\" or \"decision: suspend"
+					     : "decision: approve\" or \"decision: deny");
 }
 
 static int read_text(struct lines *l, const char *start, bool (*is_good)(struct bytes), const char *expected,
@@ -198,6 +218,12 @@ static int read_text(struct lines *l, const char *start, bool (*is_good)(struct 
 {
 	next_line(l);
 	return line_starts(l, start, out) && is_good(*out) ? 0 : mismatch(l, expected);
+}
+
+static int read_by(struct lines *l, struct ca_statement *s)
+{
+	return s->ceremony ? read_text(l, "by: ", is_person, "by: PERSON", &s->by)
+			   : read_text(l, "by: ", is_identity, "by: IDENTITY", &s->by);
 }
 
 static int read_time(struct lines *l, struct ca_statement *s)
@@ -223,7 +249,7 @@ int ca_statement_read(struct bytes text, struct ca_statement *s, struct error *e
 	if (read_hash(&l, "ca: ", "ca: SHA-256 of the root certificate in lower-case hex", s->ca) ||
 	    read_subject(&l, s) ||
 	    read_hash(&l, "sha256: ", "sha256: SHA-256 of what is decided about in lower-case hex", s->sha256) ||
-	    read_decision(&l, s) || read_text(&l, "by: ", is_identity, "by: IDENTITY", &s->by) ||
+	    read_decision(&l, s) || read_by(&l, s) ||
 	    read_text(&l, "reason: ", is_reason, "reason: " REASON_FORM, &s->reason) || read_time(&l, s))
 		return -1;
 	if (l.left.len)

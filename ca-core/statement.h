@@ -1,13 +1,14 @@
 /*
  * ca-core/statement.h - what an officer signs: a text of eight lines about one order's or one
- * organization's exact bytes.
+ * organization's exact bytes; and what who was at a ceremony signs about its transcript.
  *
  *     chancery-statement-v1
  *     ca: <SHA-256 of the root certificate, hex>
- *     subject: order <id>            (or: organization <id>)
- *     sha256: <of the tbs, or of the organization's record as GET .../record gives it, hex>
- *     decision: approve              (deny, vet, suspend)
- *     by: <identity's name>
+ *     subject: order <id>            (or: organization <id>, ceremony <id>)
+ *     sha256: <of the tbs, or of the organization's record as GET .../record gives it, hex;
+ *              of a ceremony: the hash of the transcript's line `finished`>
+ *     decision: approve              (deny, vet, suspend; attest)
+ *     by: <identity's name>          (of a ceremony: the person's, as the plan has it)
  *     reason: <1 to 500 bytes, no control characters>
  *     time: 2026-11-21T12:00:00Z
  *
@@ -25,7 +26,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
-enum ca_decision { DECISION_APPROVE = 1, DECISION_DENY, DECISION_VET, DECISION_SUSPEND };
+enum ca_decision { DECISION_APPROVE = 1, DECISION_DENY, DECISION_VET, DECISION_SUSPEND, DECISION_ATTEST };
 const char *ca_decision_name(enum ca_decision decision); /* "approve", ... */
 
 #define CA_STATEMENT_MAX 1024 /* octets of a whole statement */
@@ -35,10 +36,11 @@ const char *ca_decision_name(enum ca_decision decision); /* "approve", ... */
 
 struct ca_statement {
 	uint8_t ca[32];            /* SHA-256 of the root certificate's DER */
-	bool organization;         /* the subject is an organization; else an order */
+	bool organization;         /* the subject is an organization; else an order, or ... */
+	bool ceremony;             /* ... a ceremony; never both */
 	struct bytes id;           /* of the subject: ca_statement_is_id */
 	uint8_t sha256[32];        /* of what is decided about */
-	enum ca_decision decision; /* approve and deny of orders, vet and suspend of organizations */
+	enum ca_decision decision; /* approve, deny: orders; vet, suspend: organizations; attest: ceremonies */
 	struct bytes by, reason;
 	int64_t time_s;
 };

@@ -35,6 +35,11 @@ struct hsm_key *hsm_key_find(struct hsm_token *t, const char *uri, struct error 
  * ERR_CONFLICT where a key with this label exists. Signs and verifies once before it returns. */
 struct hsm_key *hsm_key_generate(struct hsm_token *t, enum hsm_key_type type, const char *label, struct error *err);
 
+/* Whether a key that was found is what hsm_key_generate gives out: of this type, with all those attributes, and it signs
+ * and verifies once. For who was interrupted behind its generation. ERR_CONFLICT for another type,
+ * ERR_TOKEN_UNAVAILABLE for other attributes, ERR_INTEGRITY. Nothing is destroyed. */
+int hsm_key_check(struct hsm_key *k, enum hsm_key_type type, struct error *err);
+
 /* Destroys both objects in the token; the struct still has to be freed. */
 int hsm_key_destroy(struct hsm_key *k, struct error *err);
 

@@ -107,11 +107,11 @@ static const char *flag_text(int value)
 }
 
 /* All that is otherwise, so that who chooses a token sees the whole of it. */
-static int check_attributes(const struct generation *g, struct error *err)
+static int check_attributes(struct hsm_token *t, CK_OBJECT_HANDLE object, const char *end, struct error *err)
 {
 	auto_buf others = BUF_INIT;
 	for (size_t i = 0; i < RULES; i++) {
-		int value = hsm_object_flag(g->token, g->private_object, rules[i].type);
+		int value = hsm_object_flag(t, object, rules[i].type);
 		if (value == rules[i].value || (value < 0 && rules[i].silence))
 			continue;
 		buf_printf(&others, "%s%s %s instead of %s", others.len ? ", " : "", rules[i].name, flag_text(value),
@@ -119,8 +119,8 @@ static int check_attributes(const struct generation *g, struct error *err)
 	}
 	if (others.len == 0 && !others.failed)
 		return 0;
-	return err_set(err, ERR_TOKEN_UNAVAILABLE, "token %s made a key with %s; the key was destroyed",
-		       hsm_token_label(g->token), buf_text(&others));
+	return err_set(err, ERR_TOKEN_UNAVAILABLE, "token %s made a key with %s%s", hsm_token_label(t),
+		       buf_text(&others), end);
 }
 
 /* One signature, verified with the public half as the token told it. */
@@ -146,15 +146,14 @@ static int prove(struct hsm_key *k, struct error *err)
 	auto_evp_md_ctx *verifying = EVP_MD_CTX_new();
 	if (!public_key || !verifying || EVP_DigestVerifyInit(verifying, NULL, md, NULL, public_key) != 1 ||
 	    EVP_DigestVerify(verifying, signature.data, signature.len, (const uint8_t *)message, sizeof(message)) != 1)
-		return err_openssl(err, ERR_INTEGRITY,
-				   "the new key's signature does not verify; the key was destroyed");
+		return err_openssl(err, ERR_INTEGRITY, "the signature of key %s does not verify", hsm_key_uri(k));
 	return 0;
 }
 
 /* The key of a pair that was just made, or NULL when it is not as asked for. */
 static struct hsm_key *accept_pair(const struct generation *g, struct error *err)
 {
-	if (check_attributes(g, err))
+	if (check_attributes(g->token, g->private_object, "; the key was destroyed", err))
 		return NULL;
 	struct hsm_key *k = hsm_key_new(g->token, g->private_object, err);
 	if (!k)
@@ -225,4 +224,14 @@ struct hsm_key *hsm_key_generate(struct hsm_token *t, enum hsm_key_type type, co
 	}
 	log_info("token key generated", KV("key", hsm_key_uri(k)), KV("type", hsm_key_type_name(type)));
 	return k;
+}
+
+int hsm_key_check(struct hsm_key *k, enum hsm_key_type type, struct error *err)
+{
+	if (k->type != type)
+		return err_set(err, ERR_CONFLICT, "key %s is of type %s, not %s", hsm_key_uri(k),
+			       hsm_key_type_name(k->type), hsm_key_type_name(type));
+	if (check_attributes(k->token, atomic_load(&k->object), "", err))
+		return -1;
+	return prove(k, err);
 }

@@ -6,6 +6,13 @@ static const struct command commands[] = {
 	  "PLAN is a file in the syntax of chancery.conf (docs/ceremonies.md); the files that it names\n"
 	  "lie in its folder. The last line is the plan's SHA-256.\n",
 	  NULL, ceremony_run_check },
+	{ "rehearse", "PLAN", "Do it all with keys that are thrown away, and fix serial numbers and times",
+	  ceremony_rehearse_detail, NULL, ceremony_rehearse_command },
+	{ "run", "PLAN", "Do it, as it was rehearsed", ceremony_run_detail, NULL, ceremony_run_command },
+	{ "verify", "DIR", "Prove what happened, from its directory and the closing hash", ceremony_verify_detail, NULL,
+	  ceremony_verify_command },
 	{ NULL, NULL, NULL, NULL, NULL, NULL },
 };
-const struct command cmd_ceremony = { "ceremony", "", "Ceremonies with an offline root: check", NULL, commands, NULL };
+const struct command cmd_ceremony = {
+	"ceremony", "", "Ceremonies with an offline root: check, rehearse, run, verify", NULL, commands, NULL
+};

@@ -8,4 +8,10 @@
 
 int ceremony_run_check(struct invocation *in); /* cmd_ceremony_check.c */
 
+/* cmd_ceremony_run.c, and what --help says of them besides. */
+int ceremony_rehearse_command(struct invocation *in);
+int ceremony_run_command(struct invocation *in);
+int ceremony_verify_command(struct invocation *in);
+extern const char ceremony_rehearse_detail[], ceremony_run_detail[], ceremony_verify_detail[];
+
 #endif

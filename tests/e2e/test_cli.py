@@ -20,7 +20,8 @@ COMMANDS = """init|issue|submit|renew|cert list|cert show|cert revoke|cert hold|
 |crl show|crl now|audit export|audit verify|store check|store backup|store restore|config check|config show|token list
 |token probe|token init|token keygen|token csr|token status|token pin change|order list|order show|order submit
 |order copy|order cancel|order check|order confirm|order approve|order deny|org add|org vet|org suspend|org list|org show
-|explain|ceremony check""".replace("\n", "").split("|")
+|explain|ceremony check
+|ceremony rehearse|ceremony run|ceremony verify""".replace("\n", "").split("|")
 
 
 def configured(text):
@@ -330,8 +331,11 @@ def every_command_answers_in_json(ca):
     with open(os.path.join(folder, "plan"), "w", encoding="ascii") as file:
         file.write(plan)
     equal(len(said("ceremony", "check", f"{folder}/plan")["sha256"]), 64, "the digits of the plan's SHA-256")
-    # A mail with a code to confirm is test_orders_cli's.
-    equal(set(COMMANDS) - done, {"store restore", "order confirm"}, "commands without JSON tried")
+    made = said("ceremony", "rehearse", f"{folder}/plan", "--out", f"{folder}/rehearsal")
+    equal(made["rehearsal"], f"{folder}/rehearsal", "ceremony rehearse")
+    # A mail with a code to confirm is test_orders_cli's, a run before a terminal test_ceremony_run's.
+    equal(set(COMMANDS) - done, {"store restore", "order confirm", "ceremony run", "ceremony verify"},
+          "commands without JSON tried")
     refusal = ca.cli("cert", "show", "ab" * 18, "--json", status=1)
     contains(json.dumps(json.loads(refusal.stdout)), "not-found", "a refusal as JSON")
 

@@ -65,6 +65,34 @@ static void an_id_is_of_few_characters(void)
 	CHECK(!ca_statement_is_id(BYTES("a\0b", 3)));
 }
 
+static const char ceremony_text[] = FIRST CA "subject: ceremony 0123abcd\n" SHA
+					     "decision: attest\nby: Gr\303\274n Example\nreason: I was there\n" TIME;
+
+static void who_was_at_a_ceremony_attests_under_a_name_with_blanks(void)
+{
+	struct error err = ERR_INIT;
+	auto_buf out = BUF_INIT;
+	struct ca_statement s = an_order(), back;
+	s.ceremony = true;
+	s.id = TEXT("0123abcd");
+	s.by = TEXT("Gr\303\274n Example");
+	s.reason = TEXT("I was there");
+	CHECK_FAILS(ca_statement_write(&s, &out, &err) != 0, &err, ERR_BAD_REQUEST); /* nobody approves one */
+	s.decision = DECISION_ATTEST;
+	CHECK_OK(ca_statement_write(&s, &out, &err) == 0, &err);
+	CHECK_TEXT(buf_text(&out), ceremony_text);
+	CHECK_OK(ca_statement_read(TEXT(ceremony_text), &back, &err) == 0, &err);
+	CHECK(back.ceremony && !back.organization && back.decision == DECISION_ATTEST);
+
+	s.by = TEXT("Ada\nExample");
+	CHECK_FAILS(ca_statement_write(&s, &out, &err) != 0, &err, ERR_BAD_REQUEST);
+	s.by = TEXT("Ada");
+	s.ceremony = false; /* and an order is not attested */
+	CHECK_FAILS(ca_statement_write(&s, &out, &err) != 0, &err, ERR_BAD_REQUEST);
+	static const char order[] = FIRST CA "subject: order o-1\n" SHA "decision: attest\nby: a\nreason: x\n" TIME;
+	CHECK_FAILS(ca_statement_read(TEXT(order), &back, &err) != 0, &err, ERR_APPROVAL_MISMATCH);
+}
+
 static void the_longest_statement_fits(void)
 {
 	struct error err = ERR_INIT;
@@ -111,7 +139,8 @@ static void every_decision_has_a_name(void)
 	CHECK_TEXT(ca_decision_name(DECISION_VET), "vet");
 	CHECK_TEXT(ca_decision_name(DECISION_SUSPEND), "suspend");
 	CHECK_TEXT(ca_decision_name((enum ca_decision)0), "?");
-	CHECK_TEXT(ca_decision_name((enum ca_decision)5), "?");
+	CHECK_TEXT(ca_decision_name(DECISION_ATTEST), "attest");
+	CHECK_TEXT(ca_decision_name((enum ca_decision)6), "?");
 }
 
 /* ---- what no statement can say ---- */
@@ -411,6 +440,7 @@ SUITE(statement)
 {
 	TEST(writes_the_eight_lines_and_nothing_else);
 	TEST(an_id_is_of_few_characters);
+	TEST(who_was_at_a_ceremony_attests_under_a_name_with_blanks);
 	TEST(the_longest_statement_fits);
 	TEST(what_is_written_reads_back);
 	TEST(every_decision_has_a_name);

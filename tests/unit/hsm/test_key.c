@@ -93,6 +93,24 @@ static void destroys_a_key_that_is_not_as_asked_for(void)
 	fixture_close(&f);
 }
 
+static void a_key_that_was_found_is_checked_as_a_new_one_is_and_stays(void)
+{
+	struct error err = ERR_INIT;
+	struct fixture f = fixture_open();
+	struct hsm_key *k = fixture_key(&f, HSM_EC_P256);
+	CHECK_OK(hsm_key_check(k, HSM_EC_P256, &err) == 0, &err);
+	CHECK_FAILS(hsm_key_check(k, HSM_EC_P384, &err) != 0, &err, ERR_CONFLICT);
+	fixture_bend(f.module, f.token);
+	bent.list.C_GetAttributeValue = lie_about_extractable;
+	CHECK_FAILS(hsm_key_check(k, HSM_EC_P256, &err) != 0, &err, ERR_TOKEN_UNAVAILABLE);
+	CHECK(strstr(err.message, "CKA_EXTRACTABLE true instead of false") != NULL);
+	CHECK(strstr(err.message, "destroyed") == NULL);
+	bent.list.C_GetAttributeValue = bent.real->C_GetAttributeValue;
+	CHECK_INT(sign(k, &err), 0);
+	hsm_key_free(k);
+	fixture_close(&f);
+}
+
 static void destroys_both_objects_and_leaves_other_keys(void)
 {
 	struct error err = ERR_INIT;
@@ -210,6 +228,7 @@ SUITE(key)
 	TEST(generated_key_only_signs_and_never_leaves);
 	TEST(refuses_a_label_that_is_taken);
 	TEST(destroys_a_key_that_is_not_as_asked_for);
+	TEST(a_key_that_was_found_is_checked_as_a_new_one_is_and_stays);
 	TEST(destroys_both_objects_and_leaves_other_keys);
 	TEST(refuses_uris_that_name_no_single_private_key_of_this_token);
 	TEST(finds_the_key_again_when_its_handle_is_stale);
