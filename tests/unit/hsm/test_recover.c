@@ -364,11 +364,12 @@ static void another_key_under_the_same_id_does_not_sign(void)
 
 #define NOTICED_MS 30000
 
-static sem_t hold;
+static sem_t hold, inside;
 
 static CK_RV sign_held(CK_SESSION_HANDLE session, CK_BYTE_PTR data, CK_ULONG len, CK_BYTE_PTR signature,
 		       CK_ULONG_PTR signature_len)
 {
+	(void)sem_post(&inside);
 	while (sem_wait(&hold))
 		;
 	return bent.real->C_Sign(session, data, len, signature, signature_len);
@@ -386,10 +387,14 @@ static pthread_t hold_a_call(struct case_ *c)
 {
 	pthread_t thread;
 	CHECK_INT(sem_init(&hold, 0, 0), 0);
+	CHECK_INT(sem_init(&inside, 0, 0), 0);
 	bent.list.C_Sign = sign_held;
 	c->f.token->care.call_ms = 5;
 	CHECK(!hsm_token_watch(c->f.token));
 	REQUIRE(pthread_create(&thread, NULL, sign_once, c) == 0);
+	/* Late enough for whoever bends C_Sign anew behind it. */
+	while (sem_wait(&inside))
+		;
 	int64_t until_ms = clock_monotonic_ms() + NOTICED_MS;
 	while (!hsm_token_watch(c->f.token))
 		REQUIRE(clock_monotonic_ms() < until_ms);
@@ -404,6 +409,7 @@ static void let_the_call_go(pthread_t thread)
 	CHECK_INT(pthread_join(thread, &signed_), 0);
 	CHECK(signed_ != NULL);
 	(void)sem_destroy(&hold);
+	(void)sem_destroy(&inside);
 }
 
 static void a_call_that_does_not_return_is_down_until_it_does(void)
