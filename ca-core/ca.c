@@ -37,6 +37,11 @@ struct ca_issuer *ca_issuer_of(struct ca *ca, struct bytes issuer_field)
 	return NULL;
 }
 
+struct ca_issuer *ca_issuer_for(struct ca *ca, const struct ca_profile *profile)
+{
+	return ca_issuer_current(ca_issuer_find(ca, bytes_of(profile->issuer)));
+}
+
 int ca_meta_get(struct ca *ca, const char *key, struct buf *out, struct error *err)
 {
 	auto_store_snapshot *snap = store_snapshot_new(ca->store, err);
@@ -71,12 +76,28 @@ int ca_issuer_certify(struct ca *ca, struct ca_issuer *issuer, struct bytes cert
 	if (ca_issuer_info_load(&issuer->info, issuer->config->name, certificate, ca->config->listen.url, err))
 		return err_wrap(err, ERR_CONFIG, "the certificate of issuer %s cannot be used", issuer->config->name);
 	issuer->certified = true;
-	if (!issuer->config->parent[0]) {
-		uint8_t hash[32];
-		sha256(certificate.data, certificate.len, hash);
-		(void)text_hex(BYTES(hash, sizeof(hash)), ca->root_hash);
-	}
+	issuer->takes_over = true;
+	if (!issuer->config->parent[0] && !ca->root_hash[0])
+		ca_issuer_is_root(ca, issuer);
 	return 0;
+}
+
+void ca_issuer_is_root(struct ca *ca, const struct ca_issuer *issuer)
+{
+	uint8_t hash[32];
+	sha256(issuer->info.certificate.data, issuer->info.certificate.len, hash);
+	(void)text_hex(BYTES(hash, sizeof(hash)), ca->root_hash);
+}
+
+/* Heads and statements name the CA by its first root, also when others have come, in whatever order. */
+static int load_root(struct ca *ca, struct error *err)
+{
+	auto_buf name = BUF_INIT;
+	int found = ca_meta_get(ca, CA_META_ROOT, &name, err);
+	const struct ca_issuer *root = found > 0 ? ca_issuer_find(ca, buf_bytes(&name)) : NULL;
+	if (root && root->certified)
+		ca_issuer_is_root(ca, root);
+	return found < 0 ? -1 : 0;
 }
 
 static int load_issuer(struct ca *ca, struct ca_issuer *issuer, struct error *err)
@@ -95,7 +116,8 @@ static int load_issuers(struct ca *ca, struct error *err)
 	for (size_t i = 0; i < ca->issuer_count; i++)
 		if (load_issuer(ca, &ca->issuers[i], err) || ca_crl_load(ca, &ca->issuers[i], err))
 			return -1;
-	return ca_meta_get(ca, CA_META_AUDIT_CERTIFICATE, &ca->audit.certificate, err) < 0 ? -1 : 0;
+	return load_root(ca, err) || ca_meta_get(ca, CA_META_AUDIT_CERTIFICATE, &ca->audit.certificate, err) < 0 ? -1
+														 : 0;
 }
 
 /* ---- opening ---- */
@@ -163,11 +185,17 @@ static int fill(struct ca *ca, const struct ca_options *options, struct error *e
 {
 	const struct ca_config *config = options->config;
 	(void)pthread_mutex_init(&ca->head_lock, NULL);
+	(void)pthread_mutex_init(&ca->import_lock, NULL);
 	for (size_t i = 0; i < config->token_count; i++)
 		if (fill_token(ca, i, options->pins ? options->pins[i] : NULL, err))
 			return -1;
 	for (size_t i = 0; i < config->issuer_count; i++)
 		fill_issuer(ca, &config->issuers[i]);
+	for (size_t i = 0; i < ca->issuer_count; i++) {
+		struct ca_issuer *before = ca_issuer_find(ca, bytes_of(ca->issuers[i].config->follows));
+		if (before)
+			before->follower = &ca->issuers[i];
+	}
 	if (config->audit.token[0])
 		ca->audit.token = ca_token_find(ca, bytes_of(config->audit.token));
 	return 0;
@@ -239,6 +267,7 @@ void ca_close(struct ca *ca)
 		(void)pthread_mutex_destroy(&ca->issuers[i].crl_lock);
 	}
 	(void)pthread_mutex_destroy(&ca->head_lock);
+	(void)pthread_mutex_destroy(&ca->import_lock);
 	ca_orders_free(ca->orders);
 	buf_free(&ca->audit.certificate);
 	free(ca->published);

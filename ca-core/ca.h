@@ -71,6 +71,12 @@ struct ca_foundation {
  * already (after an interrupted init) is kept. */
 int ca_found(const struct ca_foundation *in, struct error *err);
 
+/* Issuers that wait for a certificate from a ceremony: the key of each is found in its token, or made there, and given
+ * to `each`, with a subject for its request. each returns -1 with err to stop. signer and subject are borrowed. */
+typedef int ca_waiting(void *arg, const struct ca_config_issuer *issuer, struct hsm_signer *signer,
+		       struct bytes subject, struct error *err);
+int ca_found_waiting(struct ca *ca, const char *organization, ca_waiting *each, void *arg, struct error *err);
+
 /* Enrols an identity with a certificate for spki (admin.sock, and init for the first admin). */
 int ca_identity_add(struct ca *ca, const struct ca_actor *actor, const struct message_identity_add *request, bool known,
 		    bool revoke_earlier, struct buf *certificate, struct store_serial *serial, struct error *err);

@@ -21,6 +21,7 @@
 #define CA_META_RESTORE "restore"                     /* how far a restore has come: ca-core/restore.c */
 #define CA_META_RESTORED "restored"                   /* when the last one was confirmed: eight octets, ms */
 #define CA_META_ISSUER "issuer/"                      /* + name: DER of its certificate */
+#define CA_META_ROOT "root"                           /* name of the root by whose hash this CA is known */
 #define CA_META_AUDIT_CERTIFICATE "audit/certificate" /* DER of the audit key's certificate */
 #define CA_META_PIN_REFUSED "pin-refused/"            /* + token: the mark of the PIN that it refused last: ca_pin.c */
 
@@ -37,6 +38,7 @@ struct ca_token {
 	bool ours; /* there is a PIN: the running CA logs in to it */
 	struct ca_module *module;
 	_Atomic(struct hsm_token *) token; /* NULL until it could be opened */
+	_Atomic bool looks_again;          /* an issuer got its certificate since its keys were looked for */
 	_Atomic bool pin_refused;          /* when it was to be opened; not tried again until there is another PIN */
 	pthread_mutex_t lock;              /* guards the rest */
 	struct secret *pin;                /* NULL: not ours to log in to */
@@ -60,12 +62,14 @@ struct ca_issuer {
 	const struct ca_config_issuer *config;
 	struct ca_seat seats[CA_CONFIG_SEATS_MAX]; /* that of `token` first, then the alternatives */
 	size_t seat_count;                         /* 0: its key is not ours */
-	struct ca_issuer_info info;                /* filled where certified */
-	bool certified;                            /* its certificate is in the store */
+	struct ca_issuer_info info;                /* filled where certified, never changed afterwards */
+	_Atomic bool certified;                    /* its certificate is in the store */
+	struct ca_issuer *follower;                /* who takes over what it signs; NULL: nobody */
+	_Atomic bool takes_over;                   /* it signs for those that it follows: certified, and published */
 
 	pthread_mutex_t crl_lock; /* one list at a time is made of an issuer */
 	_Atomic uint64_t crl_number;
-	_Atomic int64_t crl_next_update_s, crl_took_ms;
+	_Atomic int64_t crl_this_update_s, crl_next_update_s, crl_took_ms;
 };
 
 struct ca_audit_key {
@@ -98,7 +102,7 @@ struct ca {
 	struct store *store;            /* borrowed */
 	struct clock clock;
 	char *published;    /* NULL: publish nothing */
-	char root_hash[65]; /* SHA-256 of the root's certificate, hex; "" before there is one */
+	char root_hash[65]; /* SHA-256 of the first root's certificate, hex; "" before there is one */
 
 	struct hsm_provider *provider;
 	struct ca_module modules[CA_CONFIG_TOKENS_MAX];
@@ -109,6 +113,7 @@ struct ca {
 	size_t issuer_count;
 	struct ca_audit_key audit;
 	struct ca_restored restored;
+	pthread_mutex_t import_lock; /* one import at a time */
 	struct ca_orders *orders;
 
 	_Atomic int64_t last_entry_ms;  /* time of the newest audit entry: the clock must not be behind it */
@@ -145,8 +150,22 @@ static inline int64_t ca_now_ms(struct ca *ca)
 struct ca_issuer *ca_issuer_find(struct ca *ca, struct bytes name);
 /* The issuer whose subject stands in a certificate's issuer field; NULL where it is not ours. */
 struct ca_issuer *ca_issuer_of(struct ca *ca, struct bytes issuer_field);
-/* Fills info from the certificate and marks the issuer as certified. */
+/* Who signs now for profiles that name this issuer: itself, or the last of those that follow it and have taken over.
+ * NULL for NULL. */
+static inline struct ca_issuer *ca_issuer_current(struct ca_issuer *issuer)
+{
+	for (struct ca_issuer *next = issuer ? issuer->follower : NULL; next; next = next->follower)
+		if (atomic_load_explicit(&next->takes_over, memory_order_acquire))
+			issuer = next;
+	return issuer;
+}
+/* Who signs under the profile now; NULL where it names no issuer of the configuration. */
+struct ca_issuer *ca_issuer_for(struct ca *ca, const struct ca_profile *profile);
+/* Fills info from the certificate and marks the issuer as certified, at the start or by founding; it takes over at
+ * once. */
 int ca_issuer_certify(struct ca *ca, struct ca_issuer *issuer, struct bytes certificate, struct error *err);
+/* From here on the CA is known by the hash of this root's certificate. */
+void ca_issuer_is_root(struct ca *ca, const struct ca_issuer *issuer);
 
 /* ---- ca_token.c ---- */
 

@@ -164,7 +164,8 @@ static int read_issuer(const struct config_section *s, struct ca_config *c)
 	if (config_get_name(s, "token", i->token, sizeof(i->token)) ||
 	    config_get_texts(s, "alternatives", CA_CONFIG_SEATS_MAX - 1, &i->alternatives) ||
 	    config_get_text(s, "key", i->key, sizeof(i->key)) ||
-	    config_get_name(s, "parent", i->parent, sizeof(i->parent)))
+	    config_get_name(s, "parent", i->parent, sizeof(i->parent)) ||
+	    config_get_name(s, "follows", i->follows, sizeof(i->follows)))
 		return -1;
 	i->crl_hours = i->parent[0] ? 24 : 8760;
 	if (config_get_number(s, "crl-hours", 1, 87600, &i->crl_hours))

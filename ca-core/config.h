@@ -10,7 +10,7 @@
  *               log-level }
  *     listen { https, http, names, url, connections, request-seconds }
  *     token "NAME" { module, softhsm-conf, uri, pin, sessions, online, keep-alive-seconds, call-seconds }
- *     issuer "NAME" { token, alternatives, key, parent, crl-hours, crl-overlap-hours }
+ *     issuer "NAME" { token, alternatives, key, parent, follows, crl-hours, crl-overlap-hours }
  *     profile "NAME" { kind, validation, issuer, days, days-max, ... }
  *     grant "NAME" { identities, profiles, suffixes, networks, common-names, wildcards }
  *     audit { token, key, head-minutes }
@@ -71,6 +71,7 @@ struct ca_config_issuer {
 	char token[65], key[512];     /* key: pkcs11:object=...;id=... */
 	struct ca_texts alternatives; /* tokens that hold the same key: any that is up signs */
 	char parent[65];              /* "" for a root */
+	char follows[65];             /* the issuer whose profiles it signs for once it is certified; "" for none */
 	unsigned crl_hours;           /* from thisUpdate to nextUpdate; default 24 (root: 8760) */
 	unsigned crl_overlap_hours;   /* a new one is made this long before nextUpdate; default a third... */
 };
@@ -156,6 +157,8 @@ void ca_config_free(struct ca_config *config);
 /* Looked up by name; NULL where there is none. Borrowed. */
 const struct ca_config_token *ca_config_token(const struct ca_config *c, const char *name);
 const struct ca_config_issuer *ca_config_issuer(const struct ca_config *c, const char *name);
+/* Who follows this issuer, in whatever order the configuration has them; NULL: nobody. */
+const struct ca_config_issuer *ca_config_follower(const struct ca_config *c, const char *name);
 const struct ca_profile *ca_config_profile(const struct ca_config *c, const char *name);
 /* ca_config_profile with ERR_PROFILE_UNKNOWN and the list of requesters' profiles as `allowed`. */
 const struct ca_profile *ca_config_profile_for_request(const struct ca_config *c, struct bytes name, struct error *err);
@@ -178,6 +181,7 @@ struct ca_config_template {
 	const char *const *https, *const *http;                /* NULL-ended lists */
 	const char *const *names;                              /* NULL-ended: names of the front */
 	bool offline_root;                                     /* no token section for the root */
+	const char *root;                                      /* name of the root issuer; NULL: "root-1" */
 };
 void ca_config_write(const struct ca_config_template *t, struct buf *out);
 

@@ -22,6 +22,14 @@ const struct ca_config_issuer *ca_config_issuer(const struct ca_config *c, const
 	return NULL;
 }
 
+const struct ca_config_issuer *ca_config_follower(const struct ca_config *c, const char *name)
+{
+	for (size_t i = 0; name[0] && i < c->issuer_count; i++)
+		if (strcmp(c->issuers[i].follows, name) == 0)
+			return &c->issuers[i];
+	return NULL;
+}
+
 const struct ca_profile *ca_config_profile(const struct ca_config *c, const char *name)
 {
 	for (size_t i = 0; i < c->profile_count; i++)
@@ -102,12 +110,35 @@ static int check_alternatives(const struct ca_config *c, const struct ca_config_
 	return 0;
 }
 
+/* A line of issuers: each signs for the profiles of those before it from the moment that it has a certificate. */
+static int check_follows(const struct ca_config *c, const struct ca_config_issuer *i, const struct config_lines *lines,
+			 struct error *err)
+{
+	if (!i->follows[0])
+		return 0;
+	const struct ca_config_issuer *before = ca_config_issuer(c, i->follows);
+	if (!before)
+		return config_wrong(lines, err, "issuer", i->name, "follows", "there is no issuer \"%s\"", i->follows);
+	if (!before->parent[0] != !i->parent[0])
+		return config_wrong(lines, err, "issuer", i->name, "follows",
+				    "a root follows a root, and an intermediate an intermediate");
+	if (ca_config_follower(c, i->follows) != i)
+		return config_wrong(lines, err, "issuer", i->name, "follows", "\"%s\" is followed by issuer \"%s\"",
+				    i->follows, ca_config_follower(c, i->follows)->name);
+	for (size_t steps = 0; before && before->follows[0] && steps < c->issuer_count; steps++)
+		before = before == i ? NULL : ca_config_issuer(c, before->follows);
+	if (!before || before->follows[0])
+		return config_wrong(lines, err, "issuer", i->name, "follows", "the line of issuers leads back to it");
+	return 0;
+}
+
 static int check_issuer(const struct ca_config *c, const struct ca_config_issuer *i, const struct config_lines *lines,
 			struct error *err)
 {
 	if (i->token[0] && !ca_config_token(c, i->token))
 		return config_wrong(lines, err, "issuer", i->name, "token", "there is no token \"%s\"", i->token);
-	if (check_one_use(c, "issuer", i->name, i->token, i->key, lines, err) || check_alternatives(c, i, lines, err))
+	if (check_one_use(c, "issuer", i->name, i->token, i->key, lines, err) || check_alternatives(c, i, lines, err) ||
+	    check_follows(c, i, lines, err))
 		return -1;
 	if (!i->parent[0])
 		return 0;
@@ -167,11 +198,17 @@ static void default_policy(const struct ca_config *c, struct ca_profile *p)
 		     (const unsigned[]){ CA_ARC_POLICIES, number });
 }
 
-/* True where the profile's certificates are signed by an intermediate of the other profile. */
+/* True where the profile's certificates are signed by an intermediate of the other profile, now or when one that follows
+ * has taken over. */
 static bool is_below(const struct ca_config *c, const struct ca_profile *leaf, const struct ca_profile *intermediate)
 {
-	const struct ca_config_issuer *issuer = ca_config_issuer(c, leaf->issuer);
-	return !ca_kind_is_ca(leaf->kind) && issuer && strcmp(issuer->parent, intermediate->issuer) == 0;
+	if (ca_kind_is_ca(leaf->kind))
+		return false;
+	for (const struct ca_config_issuer *issuer = ca_config_issuer(c, leaf->issuer); issuer;
+	     issuer = ca_config_follower(c, issuer->name))
+		if (strcmp(issuer->parent, intermediate->issuer) == 0)
+			return true;
+	return false;
 }
 
 static bool has_policy(const struct ca_profile *p, struct bytes oid)

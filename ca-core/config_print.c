@@ -87,6 +87,7 @@ static void print_issuer(const struct ca_config_issuer *i, struct buf *out)
 	texts(out, "issuer", i->name, "alternatives", &i->alternatives);
 	text(out, "issuer", i->name, "key", i->key);
 	text(out, "issuer", i->name, "parent", i->parent);
+	text(out, "issuer", i->name, "follows", i->follows);
 	number(out, "issuer", i->name, "crl-hours", i->crl_hours);
 	number(out, "issuer", i->name, "crl-overlap-hours", i->crl_overlap_hours);
 }

@@ -239,8 +239,10 @@ static cfg_opt_t token_options[] = { TEXT("module"),
 				     NUMBER("keep-alive-seconds"),
 				     NUMBER("call-seconds"),
 				     CFG_END() };
-static cfg_opt_t issuer_options[] = { TEXT("token"),       TEXTS("alternatives"),       TEXT("key"), TEXT("parent"),
-				      NUMBER("crl-hours"), NUMBER("crl-overlap-hours"), CFG_END() };
+static cfg_opt_t issuer_options[] = {
+	TEXT("token"),       TEXTS("alternatives"),       TEXT("key"), TEXT("parent"), TEXT("follows"),
+	NUMBER("crl-hours"), NUMBER("crl-overlap-hours"), CFG_END()
+};
 static cfg_opt_t profile_options[] = { PROFILE_OPTIONS, CFG_END() };
 static cfg_opt_t grant_options[] = { TEXTS("identities"),   TEXTS("profiles"), TEXTS("suffixes"), TEXTS("networks"),
 				     TEXTS("common-names"), FLAG("wildcards"), CFG_END() };

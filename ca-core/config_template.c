@@ -75,33 +75,39 @@ static void write_token(const struct ca_config_template *t, struct buf *out, con
 	buf_add_text(out, "}\n\n");
 }
 
+static const char *root_of(const struct ca_config_template *t)
+{
+	return t->root && t->root[0] ? t->root : "root-1";
+}
+
 static void write_issuers(const struct ca_config_template *t, struct buf *out)
 {
 	if (!t->offline_root)
 		write_token(t, out, "root", false);
 	write_token(t, out, "issuing", true);
 	buf_add_text(out, "# An issuer's name is a generation of its key: a new key gets a new name.\n"
-			  "issuer \"root-1\" {\n");
+			  "issuer ");
+	quoted(out, root_of(t));
+	buf_add_text(out, " {\n");
 	if (!t->offline_root)
 		buf_add_text(out, "\ttoken = \"root\"\n\tkey = \"pkcs11:object=root-1\"\n");
 	buf_add_text(out, "\tcrl-hours = 8760\n}\n\n"
 			  "issuer \"issuing-1\" {\n"
 			  "\ttoken = \"issuing\"\n"
-			  "\tkey = \"pkcs11:object=issuing-1\"\n"
-			  "\tparent = \"root-1\"\n"
-			  "\tcrl-hours = 24\n"
-			  "}\n\n");
+			  "\tkey = \"pkcs11:object=issuing-1\"\n");
+	option(out, "parent", root_of(t));
+	buf_add_text(out, "\tcrl-hours = 24\n}\n\n");
 }
 
+static const char ca_profiles[] = "# ---- the CA's own certificates ----\n\n"
+				  "profile \"root\" {\n"
+				  "\tkind = \"root\"\n"
+				  "\tdays = 7300\n"
+				  "}\n\n"
+				  "profile \"intermediate\" {\n"
+				  "\tkind = \"intermediate\"\n";
+
 static const char own_profiles[] =
-	"# ---- the CA's own certificates ----\n\n"
-	"profile \"root\" {\n"
-	"\tkind = \"root\"\n"
-	"\tdays = 7300\n"
-	"}\n\n"
-	"profile \"intermediate\" {\n"
-	"\tkind = \"intermediate\"\n"
-	"\tissuer = \"root-1\"\n"
 	"\tdays = 1825\n"
 	"}\n\n"
 	"profile \"audit\" {\n"
@@ -235,6 +241,8 @@ void ca_config_write(const struct ca_config_template *t, struct buf *out)
 {
 	write_head(t, out);
 	write_issuers(t, out);
+	buf_add_text(out, ca_profiles);
+	option(out, "issuer", root_of(t));
 	buf_add_text(out, own_profiles);
 	buf_add_text(out, request_profiles);
 	buf_add_text(out, grants);

@@ -1,4 +1,4 @@
-#include "ca-core/crl.h"
+#include "ca-core/crl_private.h"
 
 #include <stdio.h>
 
@@ -11,12 +11,9 @@
 
 /* ---- what stands on a list ---- */
 
-/* Gives each entry of a list in one order, to whoever writes or checks it. */
-typedef int take_entry(void *arg, const struct ca_crl_entry *entry, struct error *err);
-
 struct scan {
 	const struct ca_crl_plan *plan;
-	take_entry *take;
+	crl_take *take;
 	void *arg;
 	struct record_certificate record;
 };
@@ -50,8 +47,7 @@ static int scan_unfinished(void *arg, const struct store_row *row, struct error 
 	return scan->take(scan->arg, &entry, err);
 }
 
-static int scan_entries(struct store_snapshot *snap, const struct ca_crl_plan *plan, take_entry *take, void *arg,
-			struct error *err)
+int crl_scan(struct store_snapshot *snap, const struct ca_crl_plan *plan, crl_take *take, void *arg, struct error *err)
 {
 	auto_free struct scan *scan = malloc(sizeof(*scan));
 	auto_buf prefix = BUF_INIT;
@@ -106,7 +102,7 @@ static int build_tbs(struct store_snapshot *snap, const struct ca_crl_plan *plan
 	if (add_audit_head(snap, plan, &head, &audit_oid, &chain, err))
 		return -1;
 	ca_crl_begin(&w, &head, out);
-	if (scan_entries(snap, plan, write_entry, &w, err) || ca_crl_finish(&w, err))
+	if (crl_scan(snap, plan, write_entry, &w, err) || ca_crl_finish(&w, err))
 		return -1;
 	*entries = w.entries;
 	return 0;
@@ -186,16 +182,15 @@ int ca_crl_check(struct store_snapshot *snap, const struct ca_crl_plan *plan, st
 	    crl.head.next_update_s != plan->next_update_s)
 		return err_set(err, ERR_INTEGRITY, "the revocation list has another number or other times than meant");
 	struct bytes left = crl.entries;
-	if (scan_entries(snap, plan, same_entry, &left, err))
+	if (crl_scan(snap, plan, same_entry, &left, err))
 		return -1;
 	return left.len ? err_set(err, ERR_INTEGRITY, "the revocation list has an entry too many") : 0;
 }
 
 /* ---- storing and publishing ---- */
 
-/* The present list: 1 (record borrows from snap), 0 none, -1. */
-static int present(struct store_snapshot *snap, const char *issuer, struct record_crl *record, uint64_t *version,
-		   struct error *err)
+int crl_present(struct store_snapshot *snap, const char *issuer, struct record_crl *record, uint64_t *version,
+		struct error *err)
 {
 	struct bytes value;
 	*record = (struct record_crl){ 0 };
@@ -206,21 +201,20 @@ static int present(struct store_snapshot *snap, const char *issuer, struct recor
 	return found;
 }
 
-static void remember(struct ca_issuer *issuer, const struct record_crl *record)
+void crl_remember(struct ca_issuer *issuer, const struct record_crl *record)
 {
 	atomic_store(&issuer->crl_number, record->number);
+	atomic_store(&issuer->crl_this_update_s, record->this_update_s);
 	atomic_store(&issuer->crl_next_update_s, record->next_update_s);
 }
 
-/* Commits the list together with its audit entry. version: of the list before, 0 for none. */
-static int commit(struct ca *ca, struct ca_issuer *issuer, const struct ca_actor *actor, const char *event,
-		  const struct record_crl *record, uint64_t version, struct error *err)
+int crl_put(struct ca *ca, const struct ca_actor *actor, const char *event, const struct record_crl *record,
+	    uint64_t version, struct store_batch *batch, struct error *err)
 {
-	struct store_batch *batch = store_batch_new(ca->store);
 	auto_buf encoded = BUF_INIT;
-	if (!batch)
-		return err_set(err, ERR_INTERNAL, "no memory to store a revocation list");
 	record_crl_encode(record, &encoded);
+	if (encoded.failed)
+		return err_set(err, ERR_INTERNAL, "no memory to store a revocation list");
 	struct bytes key = record->issuer;
 	if (version)
 		store_expect_version(batch, STORE_CRLS, key, version);
@@ -239,13 +233,19 @@ static int commit(struct ca *ca, struct ca_issuer *issuer, const struct ca_actor
 	ca_audit_number(&entry, "entries", (int64_t)record->entries);
 	ca_audit_time(&entry, "nextUpdate", record->next_update_s);
 	ca_audit_append(&entry, batch);
-	if (encoded.failed) {
-		store_batch_free(batch);
+	return 0;
+}
+
+int crl_commit(struct ca *ca, struct ca_issuer *issuer, const struct ca_actor *actor, const char *event,
+	       const struct record_crl *record, uint64_t version, struct error *err)
+{
+	auto_store_batch *batch = store_batch_new(ca->store);
+	if (!batch)
 		return err_set(err, ERR_INTERNAL, "no memory to store a revocation list");
-	}
-	if (store_submit_wait(ca->store, batch, NULL, err))
+	if (crl_put(ca, actor, event, record, version, batch, err) ||
+	    store_submit_wait(ca->store, TAKE(batch), NULL, err))
 		return -1;
-	remember(issuer, record);
+	crl_remember(issuer, record);
 	return 0;
 }
 
@@ -260,7 +260,7 @@ static int write_published(const char *folder, const char *name, const char *suf
 	return file_replace(path, content, 0644, err);
 }
 
-static int publish(struct ca *ca, const char *name, struct bytes der, struct error *err)
+int crl_publish(struct ca *ca, const char *name, struct bytes der, struct error *err)
 {
 	if (!ca->published)
 		return 0;
@@ -283,8 +283,8 @@ int ca_crl_publish(struct ca *ca, struct ca_issuer *issuer, struct error *err)
 	uint64_t version;
 	if (!snap)
 		return -1;
-	int found = present(snap, issuer->config->name, &record, &version, err);
-	return found == 1 ? publish(ca, issuer->config->name, record.der, err) : found;
+	int found = crl_present(snap, issuer->config->name, &record, &version, err);
+	return found == 1 ? crl_publish(ca, issuer->config->name, record.der, err) : found;
 }
 
 int ca_crl_load(struct ca *ca, struct ca_issuer *issuer, struct error *err)
@@ -292,16 +292,18 @@ int ca_crl_load(struct ca *ca, struct ca_issuer *issuer, struct error *err)
 	auto_store_snapshot *snap = store_snapshot_new(ca->store, err);
 	struct record_crl record;
 	uint64_t version;
-	if (!snap || present(snap, issuer->config->name, &record, &version, err) < 0)
+	if (!snap || crl_present(snap, issuer->config->name, &record, &version, err) < 0)
 		return -1;
-	remember(issuer, &record);
+	crl_remember(issuer, &record);
 	return 0;
 }
 
 bool ca_crl_is_due(struct ca *ca, struct ca_issuer *issuer)
 {
 	int64_t ahead_s = (int64_t)issuer->config->crl_overlap_hours * 3600;
-	return atomic_load(&issuer->crl_next_update_s) - ahead_s <= ca_now_ms(ca) / 1000;
+	int64_t until_s = atomic_load(&issuer->crl_next_update_s);
+	/* A list that is good to the issuer's end is its last. */
+	return until_s < issuer->info.not_after_s && until_s - ahead_s <= ca_now_ms(ca) / 1000;
 }
 
 /* ---- the whole way ---- */
@@ -339,7 +341,7 @@ static int make_locked(struct ca *ca, struct ca_issuer *issuer, struct hsm_signe
 	uint64_t version;
 	{
 		auto_store_snapshot *snap = store_snapshot_new(ca->store, err);
-		if (!snap || present(snap, issuer->config->name, &before, &version, err) < 0)
+		if (!snap || crl_present(snap, issuer->config->name, &before, &version, err) < 0)
 			return -1;
 		struct ca_crl_plan plan = plan_next(ca, issuer, signer, &before);
 		*made = (struct record_crl){ .issuer = bytes_of(issuer->config->name),
@@ -355,10 +357,10 @@ static int make_locked(struct ca *ca, struct ca_issuer *issuer, struct hsm_signe
 			return -1;
 	}
 	made->der = buf_bytes(&der);
-	if (commit(ca, issuer, actor, "crl.issued", made, version, err))
+	if (crl_commit(ca, issuer, actor, "crl.issued", made, version, err))
 		return -1;
 	*open = false;
-	int published = publish(ca, issuer->config->name, made->der, err);
+	int published = crl_publish(ca, issuer->config->name, made->der, err);
 	made->der = BYTES_NONE;
 	return published;
 }
@@ -414,113 +416,4 @@ int ca_crl_make_in(struct ca *ca, struct ca_issuer *issuer, const struct ca_toke
 {
 	struct hsm_signer *signer = ca_issuer_signer_in(issuer, token, err);
 	return signer ? make(ca, issuer, signer, actor, made, err) : -1;
-}
-
-/* ---- a list from elsewhere ---- */
-
-static int count_entries(struct bytes left, uint64_t *count, struct error *err)
-{
-	struct ca_crl_entry entry;
-	int found;
-	for (*count = 0; (found = ca_crl_next(&left, &entry, err)) == 1; (*count)++)
-		;
-	return found;
-}
-
-/* Any order will do: who signed it elsewhere may have kept another. */
-static int stands_on_list(void *arg, const struct ca_crl_entry *expected, struct error *err)
-{
-	struct bytes left = *(const struct bytes *)arg;
-	struct ca_crl_entry entry;
-	int found;
-	while ((found = ca_crl_next(&left, &entry, err)) == 1)
-		if (bytes_equal(entry.serial, expected->serial))
-			return 0;
-	return found < 0 ? -1
-			 : err_set(err, ERR_INTEGRITY, "the revocation list lacks a certificate that is revoked here");
-}
-
-static struct ca_issuer *issuer_of_list(struct ca *ca, struct bytes der, struct error *err)
-{
-	struct ca_crl crl;
-	if (ca_crl_read(der, BYTES_NONE, &crl, err))
-		return NULL;
-	struct ca_issuer *issuer = ca_issuer_of(ca, crl.head.issuer);
-	if (!issuer)
-		(void)err_set(err, ERR_NOT_FOUND, "the revocation list is of an issuer that is not configured here");
-	return issuer;
-}
-
-/* A list from elsewhere, and the present one's place. */
-struct arrival {
-	struct ca_crl crl;
-	struct record_crl record;
-	uint64_t before; /* number of the present list; 0: there is none */
-	int64_t before_s;
-	uint64_t version;
-};
-
-/* Reads it and holds it against the present one: 1 it is newer, 0 it is not, -1. */
-static int read_arrival(struct store_snapshot *snap, struct ca *ca, struct ca_issuer *issuer, struct bytes der,
-			struct arrival *a, struct error *err)
-{
-	struct record_crl before;
-	a->record = (struct record_crl){ .issuer = bytes_of(issuer->config->name), .der = der };
-	if (ca_crl_check_frame(&issuer->info, buf_bytes(&ca->config->arc), der, &a->crl, err) ||
-	    count_entries(a->crl.entries, &a->record.entries, err) ||
-	    present(snap, issuer->config->name, &before, &a->version, err) < 0)
-		return -1;
-	a->record.number = a->crl.head.number;
-	a->record.this_update_s = a->crl.head.this_update_s;
-	a->record.next_update_s = a->crl.head.next_update_s;
-	a->before = before.number;
-	a->before_s = before.this_update_s;
-	return a->record.number > a->before;
-}
-
-static int import_locked(struct ca *ca, struct ca_issuer *issuer, const struct ca_actor *actor, struct bytes der,
-			 struct error *err)
-{
-	struct arrival a;
-	{
-		auto_store_snapshot *snap = store_snapshot_new(ca->store, err);
-		int newer = snap ? read_arrival(snap, ca, issuer, der, &a, err) : -1;
-		if (newer < 0)
-			return -1;
-		if (!newer)
-			return err_set(err, ERR_CONFLICT,
-				       "the revocation list of %s has number %llu, the present one %llu",
-				       issuer->config->name, (unsigned long long)a.record.number,
-				       (unsigned long long)a.before);
-		/* Nobody who is revoked may be missing from it, though it may know of more. */
-		struct ca_crl_plan plan = { .info = &issuer->info, .previous_update_s = a.before_s };
-		if (scan_entries(snap, &plan, stands_on_list, &a.crl.entries, err))
-			return -1;
-	}
-	if (commit(ca, issuer, actor, "crl.imported", &a.record, a.version, err))
-		return -1;
-	return publish(ca, issuer->config->name, der, err);
-}
-
-int ca_crl_import(struct ca *ca, const struct ca_actor *actor, struct bytes der, struct error *err)
-{
-	struct ca_issuer *issuer = issuer_of_list(ca, der, err);
-	if (!issuer)
-		return -1;
-	(void)pthread_mutex_lock(&issuer->crl_lock);
-	int result = import_locked(ca, issuer, actor, der, err);
-	(void)pthread_mutex_unlock(&issuer->crl_lock);
-	return result;
-}
-
-int ca_crl_recover(struct ca *ca, struct ca_issuer *issuer, struct bytes der, struct error *err)
-{
-	const struct ca_actor self = ca_actor_self();
-	struct arrival a;
-	int newer;
-	{
-		auto_store_snapshot *snap = store_snapshot_new(ca->store, err);
-		newer = snap ? read_arrival(snap, ca, issuer, der, &a, err) : -1;
-	}
-	return newer > 0 ? commit(ca, issuer, &self, "crl.recovered", &a.record, a.version, err) : newer;
 }

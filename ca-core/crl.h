@@ -33,6 +33,27 @@ int ca_crl_make_in(struct ca *ca, struct ca_issuer *issuer, const struct ca_toke
  * like our own, and newer than the present one. */
 int ca_crl_import(struct ca *ca, const struct ca_actor *actor, struct bytes der, struct error *err);
 
+/* A list from elsewhere on its way into a batch that does more: read, held against the present one, put, and once the
+ * batch is durable, published. Who does it holds issuer's crl_lock from the first to the last. */
+struct ca_crl_arrival {
+	struct ca_crl crl;
+	struct record_crl record;
+	uint64_t before; /* number of the present list; 0: there is none */
+	int64_t before_s;
+	uint64_t version;
+	bool there; /* it is the present list */
+};
+/* 1 newer than the present list, 0 not, -1. info: of its issuer. All borrow from der and info. ERR_INTEGRITY. */
+int ca_crl_arrive(struct store_snapshot *snap, const struct ca_issuer_info *info, struct bytes arc, struct bytes der,
+		  struct ca_crl_arrival *a, struct error *err);
+/* Nobody who is revoked here may be missing from it. ERR_INTEGRITY. */
+int ca_crl_arrival_check(struct store_snapshot *snap, const struct ca_issuer_info *info, const struct ca_crl_arrival *a,
+			 struct error *err);
+/* With its audit entry. */
+int ca_crl_arrival_put(struct ca *ca, const struct ca_actor *actor, const struct ca_crl_arrival *a,
+		       struct store_batch *batch, struct error *err);
+int ca_crl_arrival_publish(struct ca *ca, struct ca_issuer *issuer, const struct ca_crl_arrival *a, struct error *err);
+
 /* The same for a list that this CA itself has published and its store has lost: becomes the present one, so that
  * numbers go on from it. Nothing happens where it is not newer. For ca-core/restore.c, which has taken its entries. */
 int ca_crl_recover(struct ca *ca, struct ca_issuer *issuer, struct bytes der, struct error *err);

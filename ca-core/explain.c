@@ -246,7 +246,7 @@ static void add_refused(struct order_work *w, struct buf *out)
 		(void)order_policy(w, &why[1]);
 	if (w->profile && why[1].code == ERR_NONE)
 		(void)order_holds(w, &why[2]);
-	struct ca_issuer *issuer = w->profile ? ca_issuer_find(w->ca, bytes_of(w->profile->issuer)) : NULL;
+	struct ca_issuer *issuer = w->profile ? ca_issuer_for(w->ca, w->profile) : NULL;
 	if (issuer)
 		(void)ca_issuer_signer(issuer, &why[3]);
 	if (w->order->expires_s <= order_now_s(w))

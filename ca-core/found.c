@@ -140,6 +140,14 @@ static int found_issuer(struct ca *ca, struct ca_issuer *issuer, const char *org
 	return 0;
 }
 
+/* Its certificate comes from elsewhere: a root whose key is not here, and who has such a root above. */
+static bool waits_for_ceremony(struct ca *ca, const struct ca_issuer *issuer)
+{
+	const struct ca_issuer *parent = ca_issuer_find(ca, bytes_of(issuer->config->parent));
+	const struct ca_issuer *root = parent ? parent : issuer;
+	return !issuer->certified && !root->config->token[0];
+}
+
 /* A parent before its children, in whatever order the configuration has them. */
 static int found_issuers(struct ca *ca, const char *organization, struct error *err)
 {
@@ -148,13 +156,37 @@ static int found_issuers(struct ca *ca, const char *organization, struct error *
 			struct ca_issuer *issuer = &ca->issuers[i];
 			const struct ca_issuer *parent = ca_issuer_find(ca, bytes_of(issuer->config->parent));
 			bool ready = !issuer->config->parent[0] || (parent && parent->certified);
-			if (ready && found_issuer(ca, issuer, organization, err))
+			if (ready && !waits_for_ceremony(ca, issuer) && found_issuer(ca, issuer, organization, err))
 				return -1;
 		}
 	}
 	for (size_t i = 0; i < ca->issuer_count; i++)
-		if (!ca->issuers[i].certified)
+		if (!ca->issuers[i].certified && !waits_for_ceremony(ca, &ca->issuers[i]))
 			return err_set(err, ERR_CONFIG, "issuer %s hangs from no root", ca->issuers[i].config->name);
+	return 0;
+}
+
+static int give_waiting(struct ca *ca, const struct ca_issuer *issuer, const char *organization, ca_waiting *each,
+			void *arg, struct error *err)
+{
+	auto_buf subject = BUF_INIT;
+	auto_hsm_key *key = ca_key_in_token(issuer->seats[0].token, issuer->config->key, true, HSM_EC_P256, err);
+	if (!key)
+		return err_wrap(err, err->code, "cannot make the key of issuer %s", issuer->config->name);
+	auto_hsm_signer *signer = hsm_signer_new(ca->provider, key, err);
+	if (!signer || subject_of(organization, issuer->config->name, &subject, err))
+		return -1;
+	return each(arg, issuer->config, signer, buf_bytes(&subject), err);
+}
+
+int ca_found_waiting(struct ca *ca, const char *organization, ca_waiting *each, void *arg, struct error *err)
+{
+	for (size_t i = 0; i < ca->issuer_count; i++) {
+		struct ca_issuer *issuer = &ca->issuers[i];
+		if (waits_for_ceremony(ca, issuer) && issuer->seat_count &&
+		    give_waiting(ca, issuer, organization, each, arg, err))
+			return -1;
+	}
 	return 0;
 }
 
@@ -174,7 +206,7 @@ static int found_audit(struct ca *ca, const char *organization, struct error *er
 	if (!profile || !key || subject_of(organization, name, &subject, err))
 		return err_wrap(err, err->code, "cannot make the audit key");
 	signer = hsm_signer_new(ca->provider, key, err);
-	struct ca_issuer *issuer = ca_issuer_find(ca, bytes_of(profile->issuer));
+	struct ca_issuer *issuer = ca_issuer_for(ca, profile);
 	if (!signer || !issuer)
 		return err_wrap(err, signer ? ERR_CONFIG : err->code, "cannot certify the audit key");
 	struct own_fact fact = { CA_META_AUDIT_CERTIFICATE, "audit" };
@@ -204,7 +236,8 @@ static int found_lists(struct ca *ca, struct error *err)
 {
 	const struct ca_actor self = ca_actor_self();
 	for (size_t i = 0; i < ca->issuer_count; i++)
-		if (!atomic_load(&ca->issuers[i].crl_number) && ca_crl_make(ca, &ca->issuers[i], &self, NULL, err))
+		if (!atomic_load(&ca->issuers[i].crl_number) && ca_issuer_is_ours(&ca->issuers[i]) &&
+		    ca_crl_make(ca, &ca->issuers[i], &self, NULL, err))
 			return err_wrap(err, err->code, "cannot make the first revocation list of %s",
 					ca->issuers[i].config->name);
 	return 0;
@@ -214,7 +247,7 @@ static int write_trust_root(struct ca *ca, const char *path, struct error *err)
 {
 	auto_buf pem = BUF_INIT;
 	for (size_t i = 0; i < ca->issuer_count; i++)
-		if (!ca->issuers[i].config->parent[0])
+		if (!ca->issuers[i].config->parent[0] && ca->issuers[i].certified)
 			text_add_pem(&pem, "CERTIFICATE", buf_bytes(&ca->issuers[i].info.certificate));
 	if (pem.failed)
 		return err_set(err, ERR_INTERNAL, "no memory for the trust root");

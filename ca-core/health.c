@@ -7,8 +7,9 @@
 #include "ca-core/restore.h"
 
 #define DAY_S ((int64_t)24 * 3600)
-#define OFFLINE_CRL_WARNING_S (30 * DAY_S) /* a list that people have to carry needs time */
-#define ISSUER_END_WARNING_S (365 * DAY_S)
+#define OFFLINE_CRL_WARNING_S (30 * DAY_S) /* a list that people have to carry needs time: this, or */
+#define ISSUER_END_WARNING_S (365 * DAY_S) /* for what lives shorter than four times this */
+#define WARNING_SHARE 4                    /* the last quarter of its life */
 #define TEXT_SIZE 256
 
 /* The message and the texts that it borrows. */
@@ -124,29 +125,69 @@ static void add_token_counters(struct ca *ca, struct report *r)
 
 /* ---- issuers and their lists ---- */
 
-static void add_issuer(struct ca_issuer *issuer, int64_t now_s, struct report *r)
+/* How long before its end what people have to renew is spoken of. */
+static int64_t warning_s(int64_t most_s, int64_t begin_s, int64_t end_s)
+{
+	int64_t share_s = (end_s - begin_s) / WARNING_SHARE;
+	return share_s < most_s ? share_s : most_s;
+}
+
+/* An issuer that is to follow another is awaited, and nothing stops meanwhile. */
+static void add_uncertified(const struct ca_issuer *issuer, struct report *r)
+{
+	const char *name = issuer->config->name;
+	if (issuer->config->follows[0])
+		WARN(r,
+		     "issuer %s waits for its certificate, to follow %s: a ceremony makes it, `chancery ceremony "
+		     "import` brings it",
+		     name, issuer->config->follows);
+	else
+		WARN(r, "issuer %s has no certificate in this store", name);
+}
+
+/* What another issuer has taken over may end. */
+static void add_end(struct ca_issuer *issuer, int64_t now_s, struct report *r)
+{
+	const char *name = issuer->config->name;
+	char time[CLOCK_TEXT_SIZE];
+	int64_t end_s = issuer->info.not_after_s;
+	if (ca_issuer_current(issuer) != issuer)
+		return;
+	if (end_s < now_s)
+		WARN(r, "the certificate of issuer %s has ended", name);
+	else if (end_s - now_s < warning_s(ISSUER_END_WARNING_S, issuer->info.not_before_s, end_s))
+		WARN(r, "the certificate of issuer %s ends at %s", name, clock_rfc3339(end_s, time));
+}
+
+/* A list that this server signs, and one that is signed elsewhere. */
+static void add_list(struct ca_issuer *issuer, int64_t now_s, struct report *r)
 {
 	const char *name = issuer->config->name;
 	char time[CLOCK_TEXT_SIZE];
 	int64_t until_s = atomic_load(&issuer->crl_next_update_s);
 	int64_t overlap_s = (int64_t)issuer->config->crl_overlap_hours * 3600;
 	bool ours = ca_issuer_is_ours(issuer);
-	if (!issuer->certified) {
-		WARN(r, "issuer %s has no certificate in this store", name);
-		return;
-	}
-	if (issuer->info.not_after_s < now_s)
-		WARN(r, "the certificate of issuer %s has ended", name);
-	else if (issuer->info.not_after_s - now_s < ISSUER_END_WARNING_S)
-		WARN(r, "the certificate of issuer %s ends at %s", name, clock_rfc3339(issuer->info.not_after_s, time));
+	if (issuer->info.not_after_s < now_s || (ours && until_s >= issuer->info.not_after_s))
+		return; /* there is nothing more to list */
 	if (until_s < now_s)
 		WARN(r, "the revocation list of issuer %s %s", name, until_s ? "has ended" : "is missing");
 	else if (ours && until_s - now_s < overlap_s / 2)
 		WARN(r, "the revocation list of issuer %s is overdue, and good until %s: the log says why", name,
 		     clock_rfc3339(until_s, time));
-	else if (!ours && until_s - now_s < OFFLINE_CRL_WARNING_S)
-		WARN(r, "the revocation list of issuer %s is good until %s: sign a new one with its token", name,
-		     clock_rfc3339(until_s, time));
+	else if (!ours &&
+		 until_s - now_s < warning_s(OFFLINE_CRL_WARNING_S, atomic_load(&issuer->crl_this_update_s), until_s))
+		WARN(r, "the revocation list of issuer %s is good until %s: %s", name, clock_rfc3339(until_s, time),
+		     issuer->seat_count ? "sign a new one with its token" : "a ceremony must sign the next one");
+}
+
+static void add_issuer(struct ca_issuer *issuer, int64_t now_s, struct report *r)
+{
+	if (!issuer->certified) {
+		add_uncertified(issuer, r);
+		return;
+	}
+	add_end(issuer, now_s, r);
+	add_list(issuer, now_s, r);
 }
 
 /* One metric after the other, as the Prometheus text format wants them grouped. */
@@ -158,6 +199,10 @@ static void count_lists(struct ca *ca, struct report *r)
 	for (size_t i = 0; i < ca->issuer_count; i++)
 		count(r, "chancery_crl_next_update_seconds", "issuer", ca->issuers[i].config->name,
 		      (uint64_t)atomic_load(&ca->issuers[i].crl_next_update_s));
+	for (size_t i = 0; i < ca->issuer_count; i++)
+		if (ca->issuers[i].certified)
+			count(r, "chancery_issuer_not_after_seconds", "issuer", ca->issuers[i].config->name,
+			      (uint64_t)ca->issuers[i].info.not_after_s);
 }
 
 /* Every issuer that a requester's profile names can sign now. */
@@ -165,7 +210,7 @@ static bool can_sign(struct ca *ca)
 {
 	for (size_t i = 0; i < ca->config->profile_count; i++) {
 		const struct ca_profile *profile = &ca->config->profiles[i];
-		struct ca_issuer *issuer = ca_issuer_find(ca, bytes_of(profile->issuer));
+		struct ca_issuer *issuer = ca_issuer_for(ca, profile);
 		if (!profile->internal && !(issuer && ca_issuer_can_sign(issuer)))
 			return false;
 	}

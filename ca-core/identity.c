@@ -233,7 +233,7 @@ int ca_identity_add(struct ca *ca, const struct ca_actor *actor, const struct me
 		.actor = actor,
 		.requester = name,
 		.profile = profile,
-		.issuer = ca_issuer_find(ca, bytes_of(profile->issuer)),
+		.issuer = ca_issuer_for(ca, profile),
 		.spki = request->spki,
 		.subject = buf_bytes(&subject),
 		.days = request->days,

@@ -23,6 +23,7 @@ struct ca_certificate_facts {
 	int64_t not_before_s, not_after_s;
 	struct bytes ski, aki; /* keyIdentifier octets, or none */
 	bool ca;
+	int path_len;       /* pathLenConstraint; -1: none */
 	uint16_t key_usage; /* der_named_bits; 0 where absent */
 	bool no_rev_avail;
 	bool client_auth, server_auth;

@@ -20,11 +20,13 @@ static bool read_authority(struct bytes value, struct bytes *id)
 	return !content.failed;
 }
 
-static bool read_basic_constraints(struct bytes value, bool *ca)
+static bool read_basic_constraints(struct bytes value, struct ca_certificate_facts *facts)
 {
 	struct der d = der_of(value), content;
 	der_enter(&d, DER_SEQUENCE, &content);
-	*ca = der_peek(&content) == DER_BOOLEAN && der_boolean(&content);
+	facts->ca = der_peek(&content) == DER_BOOLEAN && der_boolean(&content);
+	if (content.left.len)
+		facts->path_len = (int)der_small_integer(&content, 255);
 	return !content.failed;
 }
 
@@ -54,7 +56,7 @@ static bool read_extension(struct bytes oid, struct bytes value, struct ca_certi
 	if (bytes_equal(oid, ca_oid_authority_key_id.content))
 		return read_authority(value, &facts->aki);
 	if (bytes_equal(oid, ca_oid_basic_constraints.content))
-		return read_basic_constraints(value, &facts->ca);
+		return read_basic_constraints(value, facts);
 	if (bytes_equal(oid, ca_oid_key_usage.content))
 		return read_key_usage(value, &facts->key_usage);
 	if (bytes_equal(oid, ca_oid_ext_key_usage.content))
@@ -102,7 +104,7 @@ static bool read_tbs(struct bytes whole, struct bytes *algorithm, struct ca_cert
 
 int ca_certificate_read(struct bytes der, struct ca_certificate_facts *facts, struct error *err)
 {
-	*facts = (struct ca_certificate_facts){ 0 };
+	*facts = (struct ca_certificate_facts){ .path_len = -1 };
 	struct der outer = der_of(der), certificate;
 	struct bytes inner;
 	der_enter(&outer, DER_SEQUENCE, &certificate);
@@ -117,7 +119,7 @@ int ca_certificate_read(struct bytes der, struct ca_certificate_facts *facts, st
 
 int ca_tbs_read(struct bytes tbs, struct ca_certificate_facts *facts, struct error *err)
 {
-	*facts = (struct ca_certificate_facts){ .tbs = tbs };
+	*facts = (struct ca_certificate_facts){ .tbs = tbs, .path_len = -1 };
 	if (read_tbs(tbs, &facts->signature_algorithm, facts))
 		return 0;
 	return err_set(err, ERR_INTEGRITY, "this is not a version 3 TBSCertificate in DER, as RFC 5280 4.1 asks");

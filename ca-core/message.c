@@ -62,6 +62,8 @@ const char *message_type_name(uint16_t type)
 		{ MSG_KEY_BLOCK, "key-block" },
 		{ MSG_TOKEN_PIN, "token-pin" },
 		{ MSG_RESTORE_CONFIRM, "restore-confirm" },
+		{ MSG_IMPORT, "import" },
+		{ MSG_IMPORTED, "imported" },
 		{ MSG_VALIDATE, "validate" },
 		{ MSG_VALIDATED, "validated" },
 		{ MSG_DELIVER, "deliver" },

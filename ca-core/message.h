@@ -83,6 +83,8 @@ enum message_type {
 	MSG_KEY_BLOCK,       /* struct message_block -> MSG_DONE */
 	MSG_TOKEN_PIN,       /* struct message_token_pin -> MSG_DONE: another try, by the operator's wish */
 	MSG_RESTORE_CONFIRM, /* no content -> MSG_DONE: the operator has seen the gap of a restored store */
+	MSG_IMPORT,          /* what a ceremony made -> MSG_IMPORTED */
+	MSG_IMPORTED,
 
 	/* signer -> validator, and the answers; the validator asks nothing */
 	MSG_VALIDATE = 128, /* -> MSG_VALIDATED */
@@ -288,6 +290,39 @@ struct message_block {
 	struct bytes note;
 };
 
+/* What a ceremony made, and what it began with; names are those of its files, without folder and suffix. */
+#define MESSAGE_IMPORTS_MAX 256
+enum message_import_kind {
+	MESSAGE_IMPORT_MADE = 1, /* a certificate that the ceremony signed */
+	MESSAGE_IMPORT_KNOWN,    /* the certificate of an issuer that there was before */
+	MESSAGE_IMPORT_LIST,     /* a revocation list that the ceremony signed */
+};
+struct message_import {
+	struct bytes title;   /* of the ceremony, for the audit; at most 256 octets of UTF-8, or none */
+	struct bytes closing; /* closing hash of its transcript, 32 octets, or none */
+	uint32_t count;
+	struct {
+		uint8_t kind; /* enum message_import_kind */
+		struct bytes name, der;
+	} items[MESSAGE_IMPORTS_MAX];
+};
+enum message_import_result {
+	MESSAGE_IMPORTED_ISSUER = 1, /* the certificate of an issuer that had none */
+	MESSAGE_IMPORTED_CROSS,      /* a further certificate for an issuer's key */
+	MESSAGE_IMPORTED_LIST,
+	MESSAGE_IMPORTED_THERE, /* it was there before */
+	MESSAGE_IMPORTED_LEFT,  /* not of this CA: why says how that was seen */
+};
+/* A row for each item, in its order. */
+struct message_imported {
+	uint32_t count;
+	struct {
+		uint8_t result;
+		struct bytes issuer; /* whose it is; none where it was left */
+		struct bytes why;
+	} rows[MESSAGE_IMPORTS_MAX];
+};
+
 #define MESSAGE_CODEC(name)                                                           \
 	void message_##name##_write(const struct message_##name *m, struct buf *out); \
 	int message_##name##_read(struct bytes in, struct message_##name *m, struct error *err)
@@ -315,5 +350,7 @@ MESSAGE_CODEC(apitokens);
 MESSAGE_CODEC(name);
 MESSAGE_CODEC(token_pin);
 MESSAGE_CODEC(block);
+MESSAGE_CODEC(import);
+MESSAGE_CODEC(imported);
 
 #endif

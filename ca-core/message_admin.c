@@ -131,6 +131,60 @@ int message_health_read(struct bytes in, struct message_health *m, struct error 
 	return codec_done(&r, "health", err);
 }
 
+/* ---- what a ceremony made ---- */
+
+#define CLOSING_SIZE 32
+
+void message_import_write(const struct message_import *m, struct buf *out)
+{
+	codec_field(out, m->title, CODEC_NAME_MAX);
+	codec_field(out, m->closing, CLOSING_SIZE);
+	codec_count(out, m->count, MESSAGE_IMPORTS_MAX);
+	for (uint32_t i = 0; i < m->count && !out->failed; i++) {
+		codec_choice(out, m->items[i].kind, MESSAGE_IMPORT_MADE, MESSAGE_IMPORT_LIST);
+		codec_field(out, m->items[i].name, CODEC_NAME_MAX);
+		codec_field(out, m->items[i].der, CODEC_CERTIFICATE_MAX);
+	}
+}
+
+int message_import_read(struct bytes in, struct message_import *m, struct error *err)
+{
+	struct reader r = reader_of(in);
+	m->title = reader_field(&r, CODEC_NAME_MAX);
+	m->closing = reader_field(&r, CLOSING_SIZE);
+	if (m->closing.len && m->closing.len != CLOSING_SIZE)
+		r.failed = true;
+	m->count = codec_read_count(&r, MESSAGE_IMPORTS_MAX);
+	for (uint32_t i = 0; i < m->count && !r.failed; i++) {
+		m->items[i].kind = codec_read_choice(&r, MESSAGE_IMPORT_MADE, MESSAGE_IMPORT_LIST);
+		m->items[i].name = reader_field(&r, CODEC_NAME_MAX);
+		m->items[i].der = reader_field(&r, CODEC_CERTIFICATE_MAX);
+	}
+	return codec_done(&r, "import", err);
+}
+
+void message_imported_write(const struct message_imported *m, struct buf *out)
+{
+	codec_count(out, m->count, MESSAGE_IMPORTS_MAX);
+	for (uint32_t i = 0; i < m->count && !out->failed; i++) {
+		codec_choice(out, m->rows[i].result, MESSAGE_IMPORTED_ISSUER, MESSAGE_IMPORTED_LEFT);
+		codec_field(out, m->rows[i].issuer, CODEC_NAME_MAX);
+		codec_field(out, m->rows[i].why, MESSAGE_TEXT_MAX);
+	}
+}
+
+int message_imported_read(struct bytes in, struct message_imported *m, struct error *err)
+{
+	struct reader r = reader_of(in);
+	m->count = codec_read_count(&r, MESSAGE_IMPORTS_MAX);
+	for (uint32_t i = 0; i < m->count && !r.failed; i++) {
+		m->rows[i].result = codec_read_choice(&r, MESSAGE_IMPORTED_ISSUER, MESSAGE_IMPORTED_LEFT);
+		m->rows[i].issuer = reader_field(&r, CODEC_NAME_MAX);
+		m->rows[i].why = reader_field(&r, MESSAGE_TEXT_MAX);
+	}
+	return codec_done(&r, "imported", err);
+}
+
 /* ---- another PIN ---- */
 
 void message_token_pin_write(const struct message_token_pin *m, struct buf *out)

@@ -87,7 +87,7 @@ static int step_due(struct order_work *w, void *arg, struct error *err)
 		return order_review(w, err) < 0 ? -1 : 0;
 	case ORDER_READY:
 	case ORDER_ISSUING:
-		if (!w->profile || !(*issuer = ca_issuer_find(w->ca, bytes_of(w->profile->issuer))))
+		if (!w->profile || !(*issuer = ca_issuer_for(w->ca, w->profile)))
 			return order_review(w, err) < 0 ? -1 : 0;
 		return 0;
 	default:

@@ -66,7 +66,7 @@ static void wait_approval(struct order_work *w, struct buf *out)
 static void wait_signing(const struct order_work *w, struct buf *out)
 {
 	struct error why = ERR_INIT;
-	struct ca_issuer *issuer = w->profile ? ca_issuer_find(w->ca, bytes_of(w->profile->issuer)) : NULL;
+	struct ca_issuer *issuer = w->profile ? ca_issuer_for(w->ca, w->profile) : NULL;
 	bool settled = true;
 	for (size_t i = 0; w->profile && i < w->order->name_count; i++)
 		settled = settled && order_name_is_settled(w->ca, w->profile, &w->order->names[i], order_now_s(w));

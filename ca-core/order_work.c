@@ -185,7 +185,7 @@ int order_drop_tbs(struct order_work *w, struct error *err)
 		store_serial_void(w->ca->store, &w->serial);
 		w->serial.len = 0;
 	} else if (o->serial.len) {
-		const struct record_unfinished unfinished = { .issuer = bytes_of(w->profile ? w->profile->issuer : ""),
+		const struct record_unfinished unfinished = { .issuer = o->issuer,
 							      .found_ms = w->now_ms,
 							      .void_ = w->before != ORDER_ISSUING &&
 								       !order_is_of_backup(w) };

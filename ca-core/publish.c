@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "ca-core/audit.h"
 #include "ca-core/crl.h"
+#include "ca-core/import.h"
 
 int ca_publish_file(struct ca *ca, const char *folder, const char *name, const char *suffix, struct bytes content,
 		    struct error *err)
@@ -35,15 +36,18 @@ static int publish_issuer(struct ca *ca, struct ca_issuer *issuer, struct error 
 {
 	const char *name = issuer->config->name;
 	char folder[sizeof(issuer->config->name) + 3];
-	auto_buf pem = BUF_INIT, chain = BUF_INIT;
+	auto_buf pem = BUF_INIT, chain = BUF_INIT, cross = BUF_INIT;
 	text_add_pem(&pem, "CERTIFICATE", buf_bytes(&issuer->info.certificate));
 	ca_publish_add_chain(ca, issuer, &chain);
-	if (pem.failed || chain.failed)
+	if (ca_cross_add_pem(ca, issuer, &cross, err))
+		return -1;
+	if (pem.failed || chain.failed || cross.failed)
 		return err_set(err, ERR_INTERNAL, "no memory to publish %s", name);
 	(void)snprintf(folder, sizeof(folder), "ca/%s", name);
 	if (ca_publish_file(ca, "ca", name, ".pem", buf_bytes(&pem), err) ||
 	    ca_publish_file(ca, "ca", name, ".crt", buf_bytes(&issuer->info.certificate), err) ||
-	    (chain.len && ca_publish_file(ca, folder, "chain", ".pem", buf_bytes(&chain), err)))
+	    (chain.len && ca_publish_file(ca, folder, "chain", ".pem", buf_bytes(&chain), err)) ||
+	    (cross.len && ca_publish_file(ca, folder, "cross", ".pem", buf_bytes(&cross), err)))
 		return -1;
 	return 0;
 }

@@ -2,6 +2,7 @@
  * ca-core/publish.h - published/, a mirror of the URL paths that anyone may fetch:
  *
  *     ca/NAME.pem  ca/NAME.crt  ca/NAME/chain.pem (NAME and above, without the root)  ca/roots.pem
+ *     ca/NAME/cross.pem (cross-certificates of NAME and above, where there are any)
  *     crl/NAME.crl  crl/NAME.pem  audit/head
  *
  * All of it is derived from the store and made anew at each start. A file is replaced whole, so

@@ -116,7 +116,7 @@ int ca_request_key(struct bytes requester, const struct message_issue *m, const 
 
 struct ca_issuer *ca_request_issuer(struct ca *ca, const struct ca_profile *profile, struct error *err)
 {
-	struct ca_issuer *issuer = ca_issuer_find(ca, bytes_of(profile->issuer));
+	struct ca_issuer *issuer = ca_issuer_for(ca, profile);
 	if (!issuer)
 		(void)err_set(err, ERR_CONFIG, "profile %s names no issuer of this CA", profile->name);
 	else if (!issuer->certified)

@@ -9,6 +9,7 @@
 #include "ca-core/crl.h"
 #include "ca-core/health.h"
 #include "ca-core/identity.h"
+#include "ca-core/import.h"
 #include "ca-core/lint.h"
 #include "ca-core/restore.h"
 #include "ca-core/signer.h"
@@ -154,6 +155,21 @@ static int crl_import(struct signer *s, const struct ca_actor *actor, struct byt
 	return ca_audit_sign_head(s->ca, false, err) ? -1 : MSG_DONE;
 }
 
+static int import(struct signer *s, const struct ca_actor *actor, struct bytes in, struct buf *out, struct error *err)
+{
+	auto_free struct message_import *m = malloc(sizeof(*m));
+	auto_free struct message_imported *imported = calloc(1, sizeof(*imported));
+	if (!m || !imported)
+		return err_set(err, ERR_INTERNAL, "no memory for an import");
+	if (message_import_read(in, m, err) || ca_import(s->ca, actor, m, imported, err))
+		return -1;
+	signer_token_changed(s); /* an issuer that was waited for may sign now */
+	if (ca_audit_sign_head(s->ca, false, err))
+		return -1;
+	message_imported_write(imported, out);
+	return MSG_IMPORTED;
+}
+
 static int crl_now(struct signer *s, const struct ca_actor *actor, struct bytes in, struct buf *out, struct error *err)
 {
 	struct message_crl_now m;
@@ -218,6 +234,7 @@ static const struct {
 	{ MSG_APITOKEN_REMOVE, apitoken_remove },
 	{ MSG_STORE_BACKUP, store_copy },
 	{ MSG_CRL_IMPORT, crl_import },
+	{ MSG_IMPORT, import },
 	{ MSG_KEY_BLOCK, key_block },
 	{ MSG_TOKEN_PIN, token_pin },
 	{ MSG_RESTORE_CONFIRM, restore_confirm },

@@ -143,7 +143,7 @@ static int answer_front_certificate(struct signer *s, const struct question *q, 
 	struct store_serial serial;
 	if (message_front_certificate_read(BYTES(q->payload, q->len), &m, err))
 		return ANSWER_ERROR;
-	struct ca_issuer *issuer = profile ? ca_issuer_find(s->ca, bytes_of(profile->issuer)) : NULL;
+	struct ca_issuer *issuer = profile ? ca_issuer_for(s->ca, profile) : NULL;
 	if (!issuer || !profile->internal || profile->kind != CA_KIND_SERVER)
 		return err_set(err, ERR_CONFIG, "there is no internal profile front of kind server with an issuer");
 	/* Tries that wait for the token use nothing up. */

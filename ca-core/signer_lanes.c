@@ -29,7 +29,7 @@ struct ca_issuer *signer_issuer_of(struct signer *s, struct bytes profile)
 	const struct ca_config *config = s->ca->config;
 	for (size_t i = 0; i < config->profile_count; i++)
 		if (bytes_are(profile, config->profiles[i].name))
-			return ca_issuer_find(s->ca, bytes_of(config->profiles[i].issuer));
+			return ca_issuer_for(s->ca, &config->profiles[i]);
 	return NULL;
 }
 
@@ -196,6 +196,7 @@ static int64_t take_due(struct waiting *w, int64_t now_ms, struct question **aga
 	w->token_changed = false;
 	while (*at) {
 		struct question *q = *at;
+		q->issuer = ca_issuer_current(q->issuer); /* another may have taken over meanwhile */
 		bool ready = (changed || q->not_before_ms <= now_ms) && ca_issuer_can_sign(q->issuer);
 		if (now_ms < q->until_ms && !ready && !w->closed) {
 			/* Without a token only its change, which wakes us, makes it due. */

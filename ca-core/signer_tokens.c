@@ -35,7 +35,7 @@ static void care(struct turn *k)
 		k->probed_ms = clock_monotonic_ms();
 		ca_token_settle_pin(k->tender->token);
 	}
-	if (k->attached)
+	if (k->attached && !atomic_exchange(&k->tender->token->looks_again, false))
 		return;
 	k->attached = ca_attach_token(k->tender->signer->ca, k->tender->token);
 	if (opened(k))

@@ -12,6 +12,7 @@ const struct route router_table[] = {
 	{ "GET", "/readyz", 0, BODY_NONE, NULL, health_ready },
 	{ "GET", "/metrics", 0, BODY_NONE, NULL, metrics_get },
 	{ "GET", "/ca/{issuer}/chain.pem", ROUTE_PLAIN, BODY_NONE, NULL, published_get },
+	{ "GET", "/ca/{issuer}/cross.pem", ROUTE_PLAIN, BODY_NONE, NULL, published_get },
 	{ "GET", "/ca/{issuer}.pem", ROUTE_PLAIN, BODY_NONE, NULL, published_get },
 	{ "GET", "/ca/{issuer}.crt", ROUTE_PLAIN, BODY_NONE, NULL, published_get },
 	{ "GET", "/crl/{issuer}.crl", ROUTE_PLAIN, BODY_NONE, NULL, published_get },

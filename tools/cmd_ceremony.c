@@ -11,8 +11,13 @@ static const struct command commands[] = {
 	{ "run", "PLAN", "Do it, as it was rehearsed", ceremony_run_detail, NULL, ceremony_run_command },
 	{ "verify", "DIR", "Prove what happened, from its directory and the closing hash", ceremony_verify_detail, NULL,
 	  ceremony_verify_command },
+	{ "import", "DIR", "Bring what a ceremony signed into the running CA",
+	  "All that is of this CA comes in at once, or nothing: certificates for the issuers that the\n"
+	  "configuration names, cross-certificates, new roots, the roots' lists. Each is verified, linted and\n"
+	  "held against the key in its token. Other CAs' certificates are left, and named.\n",
+	  NULL, ceremony_run_import },
 	{ NULL, NULL, NULL, NULL, NULL, NULL },
 };
 const struct command cmd_ceremony = {
-	"ceremony", "", "Ceremonies with an offline root: check, rehearse, run, verify", NULL, commands, NULL
+	"ceremony", "", "Ceremonies with an offline root, and what they made brought in", NULL, commands, NULL
 };

@@ -6,7 +6,8 @@
 
 #include "tools/cmd.h"
 
-int ceremony_run_check(struct invocation *in); /* cmd_ceremony_check.c */
+int ceremony_run_check(struct invocation *in);  /* cmd_ceremony_check.c */
+int ceremony_run_import(struct invocation *in); /* ceremony_import.c */
 
 /* cmd_ceremony_run.c, and what --help says of them besides. */
 int ceremony_rehearse_command(struct invocation *in);

@@ -13,6 +13,7 @@
 #include "tools/child.h"
 #include "tools/cmd.h"
 #include "tools/complete.h"
+#include "tools/init_offline.h"
 #include "tools/pin.h"
 
 #define SOFTHSM_FOLDER "token"
@@ -25,7 +26,9 @@ struct init {
 	struct option_list hosts;
 	const char *module; /* absolute; borrowed or owned by run */
 	unsigned port, http_port;
-	bool softhsm; /* the module is SoftHSM2 with a folder of our own */
+	bool softhsm;   /* the module is SoftHSM2 with a folder of our own */
+	bool offline;   /* the root's key is elsewhere */
+	char *ceremony; /* absolute; the directory of a ceremony, or NULL; owned by run */
 };
 
 /* ---- folders, PINs, configuration ---- */
@@ -72,8 +75,11 @@ static int create_valid_config(struct bytes text, struct error *err)
 
 static int write_config(const struct init *init, struct error *err)
 {
+	char root[65] = "root-1";
 	if (file_exists(STATE_CONFIG))
 		return 0;
+	if (init->offline && init_offline_name(init->ceremony, root, err))
+		return -1;
 	struct buf https[2] = { BUF_INIT, BUF_INIT }, http[2] = { BUF_INIT, BUF_INIT };
 	addresses_of(init->port, init->hosts.count > 0, https);
 	addresses_of(init->http_port, init->hosts.count > 0, http);
@@ -94,6 +100,8 @@ static int write_config(const struct init *init, struct error *err)
 		.https = https_texts,
 		.http = http_texts,
 		.names = names,
+		.offline_root = init->offline,
+		.root = root,
 	};
 	auto_buf text = BUF_INIT;
 	ca_config_write(&template, &text);
@@ -131,7 +139,7 @@ static int init_tokens(void *argument, struct buf *answer, struct error *err)
 	(void)answer;
 	if (init->softhsm && setenv("SOFTHSM2_CONF", SOFTHSM_CONF, 1))
 		return err_errno(err, ERR_IO, "cannot set SOFTHSM2_CONF");
-	return init_token(init, "root", err) || init_token(init, "issuing", err) ? -1 : 0;
+	return (!init->offline && init_token(init, "root", err)) || init_token(init, "issuing", err) ? -1 : 0;
 }
 
 /* ---- the CA itself ---- */
@@ -212,6 +220,7 @@ static int enrol_admin(struct founding *f, struct error *err)
 	return key_folder_write(&folder, key, buf_bytes(&chain), err);
 }
 
+/* 1 all is made, 0 some issuer waits for a ceremony, -1. */
 static int found(const struct init *init, struct founding *f, struct error *err)
 {
 	if (founding_begin(f, err))
@@ -232,10 +241,13 @@ static int found(const struct init *init, struct founding *f, struct error *err)
 		.pins = (const struct secret *const *)f->pins,
 		.published = "published",
 	};
+	int ready = init->offline ? init_offline_found(&options, init->ceremony, init->organization, err) : 1;
+	if (ready <= 0)
+		return ready;
 	if (ca_found(&foundation, err))
 		return -1;
 	f->ca = ca_open(&options, err);
-	return f->ca ? enrol_admin(f, err) : -1;
+	return f->ca && enrol_admin(f, err) == 0 ? 1 : -1;
 }
 
 static int found_and_close(const struct init *init, struct error *err)
@@ -254,20 +266,35 @@ static int hand_over(struct error *err)
 
 /* ---- the command ---- */
 
+enum outcome { NEW, COMPLETED, UNCHANGED, WAITING };
+
 static bool is_finished(void)
 {
 	return file_exists(STATE_CONFIG) && file_exists("trust/root.pem") && file_exists("admin/cert.pem");
 }
 
-static int make_all(struct init *init, struct error *err)
+/* What the first run settled. */
+static int settle_offline(struct init *init, struct error *err)
 {
-	static const char *const pins[] = { "token/root.pin", "token/root.so-pin", "token/issuing.pin",
-					    "token/issuing.so-pin" };
+	auto_ca_config *config = ca_config_load(STATE_CONFIG, err);
+	if (!config)
+		return -1;
+	bool offline = init_offline_is(config);
+	if (init->offline && !offline)
+		return err_set(err, ERR_CONFLICT, "the configuration has the token of a root: it is not offline");
+	init->offline = offline;
+	return 0;
+}
+
+static int make_all(struct init *init, enum outcome *outcome, struct error *err)
+{
+	static const char *const pins[] = { "token/issuing.pin", "token/issuing.so-pin", "token/root.pin",
+					    "token/root.so-pin" };
 	bool new = !file_exists(STATE_CONFIG);
-	if (make_folders(err) || write_config(init, err) ||
+	if (make_folders(err) || write_config(init, err) || settle_offline(init, err) ||
 	    (init->softhsm && hsm_admin_make_softhsm(SOFTHSM_FOLDER, err)))
 		return -1;
-	for (size_t i = 0; i < sizeof(pins) / sizeof(pins[0]); i++)
+	for (size_t i = 0; i < (init->offline ? 2 : sizeof(pins) / sizeof(pins[0])); i++)
 		if (make_pin(pins[i], err))
 			return -1;
 	if (child_run(init_tokens, init, NULL, err)) {
@@ -276,10 +303,11 @@ static int make_all(struct init *init, struct error *err)
 			(void)unlink(STATE_CONFIG);
 		return -1;
 	}
-	return found_and_close(init, err) || hand_over(err) ? -1 : 0;
+	int made = found_and_close(init, err);
+	if (made == 0)
+		*outcome = WAITING; /* folders are handed over when all is in them */
+	return made > 0 ? hand_over(err) : made;
 }
-
-enum outcome { NEW, COMPLETED, UNCHANGED };
 
 static void say(const struct invocation *in, const char *arc, enum outcome outcome)
 {
@@ -315,10 +343,17 @@ static int enter(const struct invocation *in, struct error *err)
 	return state_enter(&in->common, err);
 }
 
-static int make(struct init *init, struct error *err)
+static int make(struct init *init, enum outcome *outcome, struct error *err)
 {
 	auto_fd lock = listen_lock(err);
-	return lock < 0 ? -1 : make_all(init, err);
+	return lock < 0 ? -1 : make_all(init, outcome, err);
+}
+
+static void say_waiting(struct invocation *in)
+{
+	auto_ca_config *config = ca_config_load(STATE_CONFIG, &in->error);
+	if (config)
+		init_offline_say(in, config);
 }
 
 static int complete(const struct init *init, enum outcome *outcome, struct error *err)
@@ -333,12 +368,14 @@ static int complete(const struct init *init, enum outcome *outcome, struct error
 static int run_init(struct invocation *in)
 {
 	struct init init = { .organization = "", .url = "http://localhost:8080", .arc = "2.999.1", .port = 8443 };
-	const char *module = NULL, *url = NULL;
+	const char *module = NULL, *url = NULL, *ceremony = NULL;
 	const struct option_spec specs[] = {
 		{ "org", OPTION_TEXT, &init.organization, "NAME", "organization in the CA's names" },
 		{ "url", OPTION_TEXT, &url, "URL", "public http:// address of CRLs and CA certificates" },
 		{ "host", OPTION_LIST, &init.hosts, "NAME", "a name or address of this server; several may be given" },
 		{ "module", OPTION_TEXT, &module, "PATH", "PKCS#11 module (SoftHSM2)" },
+		{ "offline-root", OPTION_TEXT, &ceremony, "DIR",
+		  "the root signs in ceremonies; DIR is one's directory" },
 		{ "arc", OPTION_TEXT, &init.arc, "OID", "arc of this CA's own object identifiers (2.999.1)" },
 		{ "port", OPTION_NUMBER, &init.port, "N", "port of HTTPS (8443)" },
 		{ "http-port", OPTION_NUMBER, &init.http_port, "N", "port of plain HTTP (8080)" },
@@ -355,7 +392,10 @@ static int run_init(struct invocation *in)
 	init.softhsm = !module;
 	auto_free char *given = module ? path_absolute(module, &in->error) : NULL;
 	init.module = module ? given : hsm_admin_find_softhsm();
-	if (module && !given)
+	auto_free char *directory = ceremony ? path_absolute(ceremony, &in->error) : NULL;
+	init.offline = ceremony != NULL;
+	init.ceremony = directory;
+	if ((module && !given) || (ceremony && !directory))
 		return refuse(in);
 	if (!init.module) {
 		(void)err_set(&in->error, ERR_NOT_FOUND,
@@ -366,9 +406,12 @@ static int run_init(struct invocation *in)
 	if (enter(in, &in->error))
 		return refuse(in);
 	enum outcome outcome = NEW;
-	if (is_finished() ? complete(&init, &outcome, &in->error) : make(&init, &in->error))
+	if (is_finished() ? complete(&init, &outcome, &in->error) : make(&init, &outcome, &in->error))
 		return refuse(in);
-	say(in, init.arc, outcome);
+	if (outcome == WAITING)
+		say_waiting(in);
+	else
+		say(in, init.arc, outcome);
 	return 0;
 }
 
@@ -376,6 +419,10 @@ static const char detail[] =
 	"Makes folders, tokens with random PINs, the configuration, a root and an issuing CA, the audit key,\n"
 	"and the first administrator. An interrupted run is finished by running it again; a finished one is\n"
 	"left alone, but for issuers that were added to its configuration since: while the server is stopped,\n"
-	"their keys and certificates are made. Without --host the server listens on this machine only.\n";
+	"their keys and certificates are made. Without --host the server listens on this machine only.\n"
+	"With --offline-root the root's key is never here: the first run makes the issuing key and its request,\n"
+	"STATE/issuing-1.csr; the run after the ceremony takes the root and the certificate from its directory.\n"
+	"Where the directory has no folder out/ yet, or no certificate for the key, init says what goes into the "
+	"plan.\n";
 
 const struct command cmd_init = { "init", "", "Make a new certificate authority", detail, NULL, run_init };

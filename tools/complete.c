@@ -15,10 +15,17 @@ static bool is_published(const struct ca_config_issuer *issuer)
 	return file_exists(path);
 }
 
+/* A root whose key is not here certifies by a ceremony. */
+static bool is_certified_here(const struct ca_config *config, const struct ca_config_issuer *issuer)
+{
+	const struct ca_config_issuer *root = issuer->parent[0] ? ca_config_issuer(config, issuer->parent) : issuer;
+	return issuer->token[0] && root && root->token[0];
+}
+
 bool complete_is_due(const struct ca_config *config)
 {
 	for (size_t i = 0; i < config->issuer_count; i++)
-		if (config->issuers[i].token[0] && !is_published(&config->issuers[i]))
+		if (is_certified_here(config, &config->issuers[i]) && !is_published(&config->issuers[i]))
 			return true;
 	return false;
 }

@@ -111,6 +111,11 @@ int crl_sign_offline(const struct common_options *common, const struct ca_config
 	const struct ca_config_token *token = ca_config_token(config, issuer->token);
 	struct ca_crl_plan plan;
 	auto_buf der = BUF_INIT, question = BUF_INIT;
+	if (!token)
+		return err_set(err, ERR_NOT_FOUND,
+			       "the key of issuer %s is not here: a ceremony signs its list, and `chancery ceremony "
+			       "import` brings it",
+			       issuer->name);
 	if (state_enter(common, err))
 		return -1;
 	/* The PIN's file is whose who started the server; what follows runs as the user of store and token. */

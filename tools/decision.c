@@ -12,16 +12,13 @@
 
 int decision_ca(const char *path, uint8_t out[32], struct error *err)
 {
-	auto_buf pem = BUF_INIT, root = BUF_INIT, other = BUF_INIT;
-	char label[64], other_label[64];
+	auto_buf pem = BUF_INIT, root = BUF_INIT;
+	char label[64];
 	if (file_read(path, ROOTS_MAX, &pem, err))
 		return -1;
 	struct bytes text = buf_bytes(&pem);
 	if (text_next_pem(&text, label, &root, err) != 1 || strcmp(label, "CERTIFICATE") != 0)
 		return err_set(err, ERR_USAGE, "%s holds no root certificate", path);
-	if (text_next_pem(&text, other_label, &other, err) != 0)
-		return err_set(err, ERR_USAGE, "%s holds several certificates: give a file with the root alone by --ca",
-			       path);
 	if (root.failed)
 		return err_set(err, ERR_INTERNAL, "no memory for a certificate");
 	sha256(root.data, root.len, out);

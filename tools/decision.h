@@ -20,8 +20,8 @@ struct decision {
 	int64_t time_s;
 };
 
-/* SHA-256 of the one root certificate (its DER) in a PEM file: the CA that statements are for. ERR_NOT_FOUND;
- * ERR_USAGE where the file holds several, or none. */
+/* SHA-256 of the first root certificate (its DER) in a PEM file: the CA that statements are for is known by its first
+ * root, also when others have come. ERR_NOT_FOUND; ERR_USAGE where the file holds none. */
 int decision_ca(const char *path, uint8_t out[32], struct error *err);
 
 /* The statement, and its signature; both appended. It is verified before it is given out. ERR_BAD_REQUEST naming the

@@ -71,12 +71,16 @@ int explain_octets(struct explanation *x, const json_t *object, const char *memb
 static int check_root(struct explanation *x, struct bytes pem)
 {
 	char hex[65];
-	if (trust_add_pem(x->trusted, pem) != 1)
-		return err_set(x->err, ERR_USAGE, "give one root certificate to trust, by --ca");
-	trust_hash(sk_X509_value(x->trusted, 0), x->ca);
-	if (strcmp(member_text(x->file, "ca"), text_hex(BYTES(x->ca, sizeof(x->ca)), hex)) != 0)
-		return explain_wrong(x, "the file is of another certificate authority than the root given");
-	return 0;
+	int count = trust_add_pem(x->trusted, pem);
+	if (count < 1)
+		return err_set(x->err, ERR_USAGE, "give a root certificate to trust, by --ca");
+	/* Of several any: the CA is known by its first root, and may have others. */
+	for (int i = 0; i < count; i++) {
+		trust_hash(sk_X509_value(x->trusted, i), x->ca);
+		if (strcmp(member_text(x->file, "ca"), text_hex(BYTES(x->ca, sizeof(x->ca)), hex)) == 0)
+			return 0;
+	}
+	return explain_wrong(x, "the file is of another certificate authority than the root given");
 }
 
 static bool has_subject(const STACK_OF(X509) * list, const X509_NAME *name)

@@ -74,7 +74,8 @@ def openapi_describes_what_is_served(ca):
                                       content_type="application/json" if sends else None)
             expect(answer.status != 405, f"openapi.json has {method} {path}, the server does not")
             if answer.status == 404:
-                expect(re.search(r"\{(serial|id|what)\}", path), f"{path} is described and not found")
+                # This CA has no cross-certificate.
+                expect(re.search(r"\{(serial|id|what)\}|/cross\.pem$", path), f"{path} is described and not found")
 
 
 @tests.rule()

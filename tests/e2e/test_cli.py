@@ -21,7 +21,7 @@ COMMANDS = """init|issue|submit|renew|cert list|cert show|cert revoke|cert hold|
 |token probe|token init|token keygen|token csr|token status|token pin change|order list|order show|order submit
 |order copy|order cancel|order check|order confirm|order approve|order deny|org add|org vet|org suspend|org list|org show
 |explain|ceremony check
-|ceremony rehearse|ceremony run|ceremony verify""".replace("\n", "").split("|")
+|ceremony rehearse|ceremony run|ceremony verify|ceremony import""".replace("\n", "").split("|")
 
 
 def configured(text):
@@ -333,6 +333,10 @@ def every_command_answers_in_json(ca):
     equal(len(said("ceremony", "check", f"{folder}/plan")["sha256"]), 64, "the digits of the plan's SHA-256")
     made = said("ceremony", "rehearse", f"{folder}/plan", "--out", f"{folder}/rehearsal")
     equal(made["rehearsal"], f"{folder}/rehearsal", "ceremony rehearse")
+    ceremony = ca.env.folder("json-ceremony/out")
+    with open(os.path.join(ceremony, "root-1.pem"), "w", encoding="ascii") as file:
+        file.write(ca.read("trust", "root.pem"))
+    equal(said("ceremony", "import", os.path.dirname(ceremony))["imported"][0]["result"], "there already", "an import")
     # A mail with a code to confirm is test_orders_cli's, a run before a terminal test_ceremony_run's.
     equal(set(COMMANDS) - done, {"store restore", "order confirm", "ceremony run", "ceremony verify"},
           "commands without JSON tried")

@@ -55,6 +55,8 @@ TRY(validated)
 TRY(deliver)
 TRY(delivered)
 TRY(token_pin)
+TRY(import)
+TRY(imported)
 
 static void try_error(struct bytes in)
 {
@@ -106,6 +108,8 @@ static void (*const tries[])(struct bytes in) = {
 	try_deliver,
 	try_delivered,
 	try_token_pin,
+	try_import,
+	try_imported,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

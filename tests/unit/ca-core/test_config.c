@@ -447,6 +447,59 @@ static void an_intermediate_has_the_policies_of_all_below_it(void)
 	CHECK_INT(intermediate->policy_count, 5);
 }
 
+static const char follower[] = "issuer \"issuing-2\" {\n\ttoken = \"issuing\"\n\tkey = \"pkcs11:object=issuing-2\"\n"
+			       "\tparent = \"root-1\"\n\tfollows = \"%s\"\n}\n"
+			       "issuer \"issuing-3\" {\n\ttoken = \"issuing\"\n\tkey = \"pkcs11:object=issuing-3\"\n"
+			       "\tparent = \"root-2\"\n\tfollows = \"%s\"\n}\n"
+			       "issuer \"root-2\" { follows = \"%s\" }\n"
+			       "profile \"intermediate-2\" {\n\tkind = \"intermediate\"\n\tissuer = \"root-2\"\n}\n";
+
+/* A line of issuers; who follows whom in each. */
+static struct ca_config *load_line(const char *second, const char *third, const char *root, struct error *err)
+{
+	auto_buf text = BUF_INIT;
+	good_text(&text);
+	buf_printf(&text, follower, second, third, root);
+	return load(buf_bytes(&text), err);
+}
+
+static void issuers_follow_one_another(void)
+{
+	struct error err = ERR_INIT;
+	auto_ca_config *c = load_line("issuing-1", "issuing-2", "root-1", &err);
+	CHECK_OK(c != NULL, &err);
+	CHECK_TEXT(ca_config_follower(c, "issuing-1")->name, "issuing-2");
+	CHECK_TEXT(ca_config_follower(c, "issuing-2")->name, "issuing-3");
+	CHECK(ca_config_follower(c, "issuing-3") == NULL && ca_config_follower(c, "") == NULL);
+	CHECK_TEXT(ca_config_follower(c, "root-1")->name, "root-2");
+	/* What the last of them will certify, the new root's intermediates may. */
+	const struct ca_profile *one = ca_config_profile(c, "intermediate"),
+				*two = ca_config_profile(c, "intermediate-2");
+	CHECK_INT(two->policy_count, one->policy_count);
+	CHECK_BYTES(buf_bytes(&two->ext_key_usage), buf_bytes(&one->ext_key_usage));
+}
+
+static void refuses_lines_of_issuers_that_are_none(void)
+{
+	static const struct {
+		const char *second, *third, *root, *says;
+	} lines[] = {
+		{ "issuing-9", "", "", "there is no issuer" },
+		{ "root-1", "", "", "a root follows a root" },
+		{ "", "", "issuing-1", "a root follows a root" },
+		{ "issuing-1", "issuing-1", "", "is followed by issuer" },
+		{ "issuing-2", "", "", "leads back to it" },
+		{ "issuing-3", "issuing-2", "", "leads back to it" },
+	};
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		struct error err = ERR_INIT;
+		auto_ca_config *c = load_line(lines[i].second, lines[i].third, lines[i].root, &err);
+		CHECK_FAILS(c == NULL, &err, ERR_CONFIG);
+		CHECK_TEXT(strstr(err.message, lines[i].says) ? lines[i].says : err.message, lines[i].says);
+		CHECK(strstr(err.message, "follows") != NULL);
+	}
+}
+
 SUITE(config)
 {
 	TEST(what_init_writes_is_right);
@@ -470,4 +523,6 @@ SUITE(config)
 	TEST(the_front_has_names_of_its_own_once_each);
 	TEST(refuses_grants_that_are_not_what_they_seem);
 	TEST(an_intermediate_has_the_policies_of_all_below_it);
+	TEST(issuers_follow_one_another);
+	TEST(refuses_lines_of_issuers_that_are_none);
 }

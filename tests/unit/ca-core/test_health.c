@@ -120,6 +120,40 @@ static void warns_a_year_before_an_issuer_ends(void)
 	CHECK(warns(&health, "the certificate of issuer issuing-1 has ended"));
 }
 
+/* Nobody can carry a list of ten days for a month. */
+static void a_short_list_of_the_root_is_spoken_of_in_its_last_quarter(void)
+{
+	static const struct fixture_change short_list[] = { { "crl-hours = 8760", "crl-hours = 240" }, { NULL, NULL } };
+	auto_fixture f = { .now_ms = 1795262400000, .changes = short_list };
+	struct message_health health;
+	auto_buf payload = BUF_INIT;
+	fixture_open(&f);
+	const int64_t begin_ms = f.now_ms;
+	f.now_ms = begin_ms + 7 * DAY_MS;
+	ask(&f, &health, &payload);
+	CHECK(!warns(&health, "list of issuer root-1"));
+	f.now_ms = begin_ms + 8 * DAY_MS;
+	ask(&f, &health, &payload);
+	CHECK(warns(&health, "root-1 is good until 2026-12-01T12:00:00Z: sign a new one with its token"));
+}
+
+static void an_issuer_that_is_to_follow_is_awaited(void)
+{
+	auto_fixture f = { .more = "issuer \"root-2\" {\n}\n"
+				   "issuer \"issuing-2\" {\n\ttoken = \"issuing\"\n"
+				   "\tkey = \"pkcs11:object=issuing-2\"\n\tparent = \"root-2\"\n"
+				   "\tfollows = \"issuing-1\"\n}\n" };
+	struct message_health health;
+	auto_buf payload = BUF_INIT;
+	fixture_open(&f);
+	ask(&f, &health, &payload);
+	CHECK(health.ready);
+	CHECK(warns(&health, "issuer issuing-2 waits for its certificate, to follow issuing-1"));
+	CHECK(warns(&health, "issuer root-2 has no certificate"));
+	CHECK(counter(&health, "chancery_issuer_not_after_seconds{issuer=\"issuing-1\"}") > 0);
+	CHECK_INT(counter(&health, "chancery_issuer_not_after_seconds{issuer=\"issuing-2\"}"), -1);
+}
+
 static void a_clock_that_went_back_is_not_ready(void)
 {
 	auto_fixture f = { .now_ms = 1795262400000 };
@@ -138,5 +172,7 @@ SUITE(health)
 	TEST(what_was_issued_is_counted_by_profile);
 	TEST(says_until_when_each_list_is_good_and_warns_before_its_end);
 	TEST(warns_a_year_before_an_issuer_ends);
+	TEST(a_short_list_of_the_root_is_spoken_of_in_its_last_quarter);
+	TEST(an_issuer_that_is_to_follow_is_awaited);
 	TEST(a_clock_that_went_back_is_not_ready);
 }

@@ -25,6 +25,8 @@ CODEC(apitokens)
 CODEC(name)
 CODEC(token_pin)
 CODEC(block)
+CODEC(import)
+CODEC(imported)
 
 static void sessions_read_back_and_refuse_every_truncation(void)
 {
@@ -70,6 +72,10 @@ static void what_admins_ask_reads_back_and_refuses_every_truncation(void)
 	ROUND_TRIP(health, .ready = true, .tokens = { { TEXT("issuing"), TEXT("down"), TEXT("gone"), 9, 5 } },
 		   .token_count = 1, .store_state = TEXT("ok"), .certificates = 6, .warnings = { TEXT("w") },
 		   .warning_count = 1, .counters = { { TEXT("c"), 7 } }, .counter_count = 1);
+	ROUND_TRIP(import, .title = TEXT("The first root"), .count = 2,
+		   .items = { { MESSAGE_IMPORT_MADE, TEXT("root-1"), TEXT("der") },
+			      { MESSAGE_IMPORT_LIST, TEXT("root-1-crl"), TEXT("list") } });
+	ROUND_TRIP(imported, .count = 1, .rows = { { MESSAGE_IMPORTED_LEFT, TEXT(""), TEXT("no issuer's") } });
 	ROUND_TRIP(token_pin, .name = TEXT("issuing"), .pin = TEXT("1234"));
 	ROUND_TRIP(identity_add, .name = TEXT("alice"), .roles = 1, .profile = TEXT("client"), .days = 9,
 		   .spki = TEXT("spki"), .force = true);

@@ -193,8 +193,21 @@ static void nothing_is_made_while_a_server_runs_or_a_pin_is_missing(void)
 	REQUIRE(chdir("/") == 0);
 }
 
+/* Whose root signs in ceremonies is not for init. */
+static void an_issuer_below_a_root_elsewhere_is_not_made_here(void)
+{
+	static const char waiting[] = "issuer \"root-2\" {\n}\n"
+				      "issuer \"issuing-2\" {\n\ttoken = \"issuing\"\n"
+				      "\tkey = \"pkcs11:object=issuing-2\"\n\tparent = \"root-2\"\n"
+				      "\tfollows = \"issuing-1\"\n}\n";
+	found();
+	auto_ca_config *config = configuration(waiting);
+	CHECK(!complete_is_due(config));
+}
+
 SUITE(complete)
 {
 	TEST(an_issuer_that_joins_is_made_once_and_leaves_the_others_as_they_are);
 	TEST(nothing_is_made_while_a_server_runs_or_a_pin_is_missing);
+	TEST(an_issuer_below_a_root_elsewhere_is_not_made_here);
 }
