@@ -2,21 +2,28 @@
 
 import json
 import os
+import re
 import signal
 
-from support.ceremony import CRL, Room, closing, files, read
+from support.ceremony import CRL, PINS, SOFTHSM, Room, closing, files, read
 from support.harness import Tests, contains, equal, expect, run
 
 
+SPARE = """
+step "spare" { kind = "key" key = "pkcs11:token=root;object=spare" type = "p256" }
+step "gone" { kind = "destroy" key = "pkcs11:token=root;object=spare" }
+"""
+
+
 class StoppedRoom(Room):
-    """With a plan of one root and its list, and a library that ends programs at a moment."""
+    """With a plan of one root, its list and a key that is destroyed again, and a library that ends programs at a moment."""
 
     def __init__(self, env):
         super().__init__(env)
         self.library = env.path("stop_at.so")
         run("gcc", "-shared", "-fPIC", "-o", self.library,
             os.path.join(env.root, "tests", "e2e", "support", "stop_at.c"), "-ldl")
-        self.simple = self.plan("stopped", self.root("root-1"), CRL.format(issuer="root-1"))
+        self.simple = self.plan("stopped", self.root("root-1"), CRL.format(issuer="root-1"), SPARE)
         self.rehearsal = self.rehearse(self.simple)
         self.empty = self.path("tokens-empty")
         run("cp", "-a", self.tokens, self.empty)
@@ -26,6 +33,9 @@ class StoppedRoom(Room):
         _, shown = self.run(self.simple, self.rehearsal, "--resume", out=out)
         self.verify(out, closing(out))
         equal(files(f"{out}/out"), ["root-1-crl.crl", "root-1.pem"], "what is made")
+        there = run("p11tool", "--provider", SOFTHSM, "--list-all-privkeys", "--login", "--set-pin", PINS["root"],
+                    "pkcs11:token=root", env=self.environment()).stdout
+        equal(sorted(re.findall(r"Label: (\S+)", there)), ["root-1"], "keys in the token")
         return shown
 
 

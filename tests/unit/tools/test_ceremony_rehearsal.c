@@ -55,9 +55,10 @@ static void what_a_rehearsal_fixed_is_read_as_it_was_written(void)
 		CHECK(rehearsal.steps[i].tbs.len > 0);
 	}
 	CHECK(rehearsal.steps[3].fixed.number > 0);
-	auto_ceremony_known *known = ceremony_rehearsal_known(r.plan, &r.inputs, &rehearsal, &err);
+	struct ceremony_known *known = ceremony_rehearsal_known(r.plan, &r.inputs, &rehearsal, &err);
 	CHECK_OK(known != NULL, &err);
 	CHECK_BYTES(ceremony_known_key(known, r.plan->steps[0].key), buf_bytes(&rehearsal.steps[0].spki));
+	ceremony_known_free(known); /* it borrows the plan */
 	end(&r);
 }
 

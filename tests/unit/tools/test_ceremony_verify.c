@@ -9,6 +9,12 @@
 #include "tests/unit/tools/ceremony_room.h"
 
 #define FILES_MAX 64
+/* Sanitizers are slow, and look for something else: to them each seventh octet is enough. */
+#ifdef __SANITIZE_ADDRESS__
+#define STEP 7
+#else
+#define STEP 1
+#endif
 static char *found[FILES_MAX];
 static size_t found_count;
 
@@ -93,7 +99,7 @@ static void no_changed_octet_of_any_file_goes_unnoticed(void)
 		struct error err = ERR_INIT;
 		auto_buf content = BUF_INIT;
 		CHECK_OK(file_read(found[f], 1 << 20, &content, &err) == 0, &err);
-		for (size_t i = 0; i < content.len; i++) {
+		for (size_t i = 0; i < content.len; i += STEP) {
 			put_octet(found[f], i, (uint8_t)(content.data[i] ^ (1 + i % 255)));
 			unnoticed += verify(folder, NULL, &err) == 0;
 			nameless += err.code != ERR_INTEGRITY || !strstr(err.message, "line ");
@@ -103,7 +109,7 @@ static void no_changed_octet_of_any_file_goes_unnoticed(void)
 	}
 	CHECK_INT(unnoticed, 0);
 	CHECK_INT(nameless, 0);
-	CHECK(octets > 8000);
+	CHECK(octets > 8000 / STEP);
 	struct error err = ERR_INIT;
 	CHECK_OK(verify(unit_path("run"), closing, &err) == 0, &err);
 	forget_files();
