@@ -147,6 +147,11 @@ void init_offline_say(const struct invocation *in, const struct ca_config *confi
 		if (!in->common.json)
 			say_step(&config->issuers[i], hash);
 	}
+	if (!in->common.json)
+		(void)printf("  profile \"intermediate\" {\n"
+			     "    kind = \"intermediate\"\n"
+			     "    purposes = { \"server\", \"client\", \"audit\" }\n"
+			     "  }\n");
 	if (in->common.json)
 		output_json(json_pack("{s:s, s:b, s:b, s:O}", "state", state, "created", 1, "waits", 1, "requests",
 				      requests));
