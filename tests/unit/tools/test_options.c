@@ -46,7 +46,7 @@ static int run_refusing_in_colours(struct invocation *in)
 	const struct option_spec specs[] = { OPTIONS_END };
 	if (options_read(in, specs, 0, 0))
 		return in->status;
-	(void)err_set(&in->error, ERR_BAD_NAME, "\033[2Jno\nsuch \xe2\x80\xaename");
+	(void)err_set(&in->error, ERR_BAD_NAME, "\033[2Jno\nsuch \xe2\x80\xaename\xe2\x80\xac");
 	(void)snprintf(in->error.causes, sizeof(in->error.causes), "a\rb");
 	(void)err_about(&in->error, "na\033me", "\033]0;x\007", "\xc2\x9b others");
 	return refuse(in);
@@ -168,7 +168,7 @@ static void a_refusal_lets_no_escape_sequence_through(void)
 	CHECK_INT(run(2, "group", "colours"), 1);
 	auto_buf said = BUF_INIT;
 	buf_printf(&said,
-		   "chancery: ?[2Jno?such ???name\nbecause: a?b\nna\\x1bme: \\x1b]0;x\\x07\n"
+		   "chancery: ?[2Jno?such ???name???\nbecause: a?b\nna\\x1bme: \\x1b]0;x\\x07\n"
 		   "allowed: \\xc2\\x9b others\nhint: %s\n",
 		   err_class(ERR_BAD_NAME)->remedy);
 	check_printed("err", buf_text(&said));
@@ -177,7 +177,7 @@ static void a_refusal_lets_no_escape_sequence_through(void)
 	buf_clear(&said);
 	buf_printf(&said,
 		   "{\n  \"error\": {\n    \"code\": \"bad-name\",\n    \"title\": \"%s\",\n"
-		   "    \"detail\": \"?[2Jno?such ???name\",\n    \"member\": \"na\\\\x1bme\",\n"
+		   "    \"detail\": \"?[2Jno?such ???name???\",\n    \"member\": \"na\\\\x1bme\",\n"
 		   "    \"value\": \"\\\\x1b]0;x\\\\x07\",\n    \"allowed\": \"\\\\xc2\\\\x9b others\"\n  }\n}\n",
 		   err_class(ERR_BAD_NAME)->title);
 	check_printed("out", buf_text(&said));
