@@ -203,6 +203,7 @@ static void an_issuer_below_a_root_elsewhere_is_not_made_here(void)
 	found();
 	auto_ca_config *config = configuration(waiting);
 	CHECK(!complete_is_due(config));
+	REQUIRE(chdir("/") == 0);
 }
 
 SUITE(complete)
