@@ -211,6 +211,8 @@ struct ca *ca_open(const struct ca_options *options, struct error *err)
 		(void)err_set(err, ERR_INTERNAL, "no memory for the CA");
 		return NULL;
 	}
+	(void)pthread_mutex_init(&ca->later_lock, NULL);
+	(void)pthread_cond_init(&ca->later_done, NULL);
 	ca->config = options->config;
 	ca->store = options->store;
 	ca->clock = options->clock;
@@ -226,6 +228,31 @@ struct ca *ca_open(const struct ca_options *options, struct error *err)
 	if (!options->attach_later)
 		(void)ca_attach(ca);
 	return ca;
+}
+
+void ca_later_begin(struct ca *ca)
+{
+	(void)pthread_mutex_lock(&ca->later_lock);
+	ca->later++;
+	(void)pthread_mutex_unlock(&ca->later_lock);
+}
+
+void ca_later_end(struct ca *ca)
+{
+	(void)pthread_mutex_lock(&ca->later_lock);
+	ca->later--;
+	(void)pthread_cond_broadcast(&ca->later_done);
+	(void)pthread_mutex_unlock(&ca->later_lock);
+}
+
+static void await_later(struct ca *ca)
+{
+	(void)pthread_mutex_lock(&ca->later_lock);
+	while (ca->later)
+		(void)pthread_cond_wait(&ca->later_done, &ca->later_lock);
+	(void)pthread_mutex_unlock(&ca->later_lock);
+	(void)pthread_cond_destroy(&ca->later_done);
+	(void)pthread_mutex_destroy(&ca->later_lock);
 }
 
 static void close_keys(struct ca *ca)
@@ -258,6 +285,7 @@ void ca_close(struct ca *ca)
 {
 	if (!ca)
 		return;
+	await_later(ca);
 	close_keys(ca);
 	if (ca->provider)
 		hsm_provider_free(ca->provider);

@@ -122,6 +122,10 @@ struct ca {
 	_Atomic int64_t head_ms;
 	struct ca_counters counters;
 
+	pthread_mutex_t later_lock; /* for later */
+	pthread_cond_t later_done;
+	unsigned later; /* batches that nobody waits for, whose callbacks come: ca_close does */
+
 	/* Told when an identity's sessions end; set once before requests come. */
 	void (*on_sessions_end)(void *arg, const char *identity);
 	void *on_sessions_end_arg;
@@ -220,6 +224,9 @@ struct hsm_key *ca_key_in_token(struct ca_token *token, const char *uri, bool ge
 				struct error *err);
 
 /* A record of STORE_META: 1 found (appended to out), 0 none, -1 error. */
+/* Around the submission of a batch that nobody waits for, with the CA as its callback's argument. Any thread. */
+void ca_later_begin(struct ca *ca);
+void ca_later_end(struct ca *ca);
 int ca_meta_get(struct ca *ca, const char *key, struct buf *out, struct error *err);
 
 /* ERR_BUSY where the clock is behind the newest audit entry: nothing is issued then. */

@@ -29,6 +29,7 @@ static void log_unfinished(void *arg, const struct store_outcome *outcome)
 	atomic_fetch_add(&ca->counters.unfinished, 1);
 	if (outcome->result != STORE_COMMITTED)
 		log_error("unfinished serial not recorded", KV_INT("result", outcome->result));
+	ca_later_end(ca);
 }
 
 /* Every signature has a record: the serial is kept as unfinished, never to be used again, revocable.
@@ -52,8 +53,11 @@ static void record_unfinished(struct ca_issuance *i, const char *why)
 	ca_audit_certificate(&entry, record.issuer, serial);
 	ca_audit_text(&entry, "why", bytes_of(why));
 	ca_audit_append(&entry, batch);
-	if (store_submit(i->ca->store, batch, log_unfinished, i->ca, &err))
+	ca_later_begin(i->ca);
+	if (store_submit(i->ca->store, batch, log_unfinished, i->ca, &err)) {
 		log_err(LOG_LEVEL_ERROR, "unfinished serial not recorded", &err);
+		ca_later_end(i->ca);
+	}
 }
 
 static void settle_serial(struct ca_issuance *i, const char *why)

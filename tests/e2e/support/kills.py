@@ -7,7 +7,7 @@ import signal
 import time
 
 from .harness import wait_until
-from .server import children, state_of
+from .server import children, has_ended, state_of
 
 
 class KeptTokens:
@@ -62,7 +62,7 @@ def kill_all(ca):
             os.kill(pid, signal.SIGKILL)
     ca.server.kill()
     ca.server.wait()
-    wait_until(lambda: all(state_of(pid) in ("", "Z") for pid in pids), 10, "their end")
+    wait_until(lambda: all(has_ended(pid) for pid in pids), 10, "their end")
 
 
 def power_cut(ca, kept):

@@ -207,6 +207,13 @@ def state_of(pid):
     return ""
 
 
+def has_ended(pid):
+    """No thread of it is left: of a process whose first thread is a zombie others may still hold its ports."""
+    with contextlib.suppress(OSError):
+        return state_of(pid) in ("", "Z") and len(os.listdir(f"/proc/{pid}/task")) <= 1
+    return True
+
+
 def serial_in(folder):
     """Content octets of the serial of folder/cert.pem, lower-case hex, as URLs have it."""
     printed = run("openssl", "x509", "-noout", "-serial", "-in", os.path.join(folder, "cert.pem")).stdout

@@ -69,6 +69,25 @@ static void a_serial_that_may_have_been_signed_is_on_record_as_unfinished(void)
 	bent_remove();
 }
 
+/* As the tools do it, whose store lives longer. */
+static void a_ca_that_is_closed_first_waits_for_what_is_written_behind_its_answers(void)
+{
+	auto_fixture f = { .now_ms = 0 };
+	struct error err = ERR_INIT;
+	open_bent(&f);
+	for (uint64_t i = 1; i <= 5; i++) {
+		bent->issuing.sign = BENT_SIGNS_AND_FAILS;
+		ask(&f, &err);
+		CHECK_INT(err.code, ERR_SIGNATURE_UNCERTAIN);
+		ca_close(f.ca);
+		f.ca = NULL;
+		CHECK_INT(unfinished(&f), i);
+		bent->issuing.sign = BENT_SIGNS;
+		fixture_reopen(&f);
+	}
+	bent_remove();
+}
+
 static void a_signature_that_does_not_verify_was_made_all_the_same(void)
 {
 	auto_fixture f = { .now_ms = 0 };
@@ -107,6 +126,7 @@ static void a_serial_under_which_nothing_was_signed_is_given_back(void)
 SUITE(issuance)
 {
 	TEST(a_serial_that_may_have_been_signed_is_on_record_as_unfinished);
+	TEST(a_ca_that_is_closed_first_waits_for_what_is_written_behind_its_answers);
 	TEST(a_signature_that_does_not_verify_was_made_all_the_same);
 	TEST(a_serial_under_which_nothing_was_signed_is_given_back);
 }
