@@ -219,6 +219,7 @@ static void tell(struct import *x, size_t certificates, size_t lists)
 	ca_audit_subject(&entry, x->in->title);
 	if (x->in->closing.len == 32)
 		ca_audit_sha256(&entry, x->in->closing.data);
+	ca_audit_plain(&entry, "anchored", bytes_of(x->in->anchored ? "yes" : "no"));
 	ca_audit_number(&entry, "certificates", (int64_t)certificates);
 	ca_audit_number(&entry, "lists", (int64_t)lists);
 	ca_audit_append(&entry, x->batch);

@@ -300,6 +300,7 @@ enum message_import_kind {
 struct message_import {
 	struct bytes title;   /* of the ceremony, for the audit; at most 256 octets of UTF-8, or none */
 	struct bytes closing; /* closing hash of its transcript, 32 octets, or none */
+	bool anchored;        /* who imports gave that hash; it does not come from the directory alone */
 	uint32_t count;
 	struct {
 		uint8_t kind; /* enum message_import_kind */

@@ -139,6 +139,7 @@ void message_import_write(const struct message_import *m, struct buf *out)
 {
 	codec_field(out, m->title, CODEC_NAME_MAX);
 	codec_field(out, m->closing, CLOSING_SIZE);
+	codec_bool(out, m->anchored);
 	codec_count(out, m->count, MESSAGE_IMPORTS_MAX);
 	for (uint32_t i = 0; i < m->count && !out->failed; i++) {
 		codec_choice(out, m->items[i].kind, MESSAGE_IMPORT_MADE, MESSAGE_IMPORT_LIST);
@@ -154,6 +155,7 @@ int message_import_read(struct bytes in, struct message_import *m, struct error 
 	m->closing = reader_field(&r, CLOSING_SIZE);
 	if (m->closing.len && m->closing.len != CLOSING_SIZE)
 		r.failed = true;
+	m->anchored = codec_read_bool(&r);
 	m->count = codec_read_count(&r, MESSAGE_IMPORTS_MAX);
 	for (uint32_t i = 0; i < m->count && !r.failed; i++) {
 		m->items[i].kind = codec_read_choice(&r, MESSAGE_IMPORT_MADE, MESSAGE_IMPORT_LIST);

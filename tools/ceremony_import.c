@@ -1,18 +1,16 @@
 #include "tools/ceremony_import.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/text.h"
-#include "ca-core/ceremony_plan.h"
 #include "ca-core/lint.h"
 #include "tools/admin.h"
+#include "tools/ceremony_verify.h"
 #include "tools/cmd_ceremony.h"
 
-#define FILE_MAX ((size_t)1 << 20)
 #define ROOTS_MAX ((size_t)1 << 20)
 
 void ceremony_output_free(struct ceremony_output *output)
@@ -22,129 +20,57 @@ void ceremony_output_free(struct ceremony_output *output)
 	free(output);
 }
 
-/* ---- reading the directory ---- */
+/* ---- what was verified ---- */
 
-static bool has_suffix(const char *name, const char *suffix)
+static int add(struct ceremony_output *output, uint8_t kind, const char *name, struct bytes der, struct error *err)
 {
-	size_t len = strlen(name), end = strlen(suffix);
-	return len > end && strcmp(name + len - end, suffix) == 0;
-}
-
-/* One object, PEM or DER, as DER. */
-static int read_one(const char *path, const char *label, struct buf *der, struct error *err)
-{
-	auto_buf content = BUF_INIT, other = BUF_INIT;
-	char found[64];
-	if (file_read(path, FILE_MAX, &content, err))
-		return -1;
-	if (content.len && content.data[0] == 0x30) {
-		buf_add_bytes(der, buf_bytes(&content));
-		return der->failed ? err_set(err, ERR_INTERNAL, "no memory for %s", path) : 0;
-	}
-	struct bytes text = buf_bytes(&content);
-	if (text_next_pem(&text, found, der, err) != 1 || strcmp(found, label) != 0)
-		return err_set(err, ERR_BAD_REQUEST, "%s holds no %s", path, label);
-	if (text_next_pem(&text, found, &other, err) != 0)
-		return err_set(err, ERR_BAD_REQUEST, "%s holds more than one object", path);
-	return 0;
-}
-
-static int add(struct ceremony_output *output, const char *folder, const char *file, uint8_t kind, const char *path,
-	       struct error *err)
-{
-	size_t name_len = strlen(file) - 4; /* ".pem", ".crl" */
 	if (output->count == MESSAGE_IMPORTS_MAX)
-		return err_set(err, ERR_BAD_REQUEST, "more than %d files", MESSAGE_IMPORTS_MAX);
-	if (name_len >= sizeof(output->items[0].name))
-		return err_set(err, ERR_BAD_REQUEST, "the name of %s is too long", path);
+		return err_set(err, ERR_BAD_REQUEST, "more than %d certificates and lists", MESSAGE_IMPORTS_MAX);
 	size_t at = output->count++;
 	output->items[at].kind = kind;
-	(void)snprintf(output->items[at].name, sizeof(output->items[at].name), "%.*s", (int)name_len, file);
-	(void)snprintf(output->items[at].file, sizeof(output->items[at].file), "%s/%.70s", folder, file);
-	return read_one(path, kind == MESSAGE_IMPORT_LIST ? "X509 CRL" : "CERTIFICATE", &output->items[at].der, err);
+	(void)snprintf(output->items[at].name, sizeof(output->items[at].name), "%s", name);
+	buf_add_bytes(&output->items[at].der, der);
+	return output->items[at].der.failed ? err_set(err, ERR_INTERNAL, "no memory for a ceremony's output") : 0;
 }
 
-/* Of what a ceremony began with only certificates count: its requests and the people's certificates are not for here. */
-static int add_known(struct ceremony_output *output, const char *file, const char *path, struct error *err)
+static int add_all(struct ceremony_output *output, const struct ceremony_verified *v, struct error *err)
 {
-	struct error other = ERR_INIT;
-	struct ca_certificate_facts facts;
-	int failed = add(output, "inputs", file, MESSAGE_IMPORT_KNOWN, path, &other);
-	if (failed && (other.code == ERR_INTERNAL || other.code == ERR_IO)) {
-		*err = other;
-		return -1;
+	const struct ceremony_plan *plan = v->plan;
+	char file[70];
+	for (size_t i = 0; i < plan->step_count; i++) {
+		const struct ceremony_step *step = &plan->steps[i];
+		uint8_t kind = step->kind == CEREMONY_CRL ? MESSAGE_IMPORT_LIST : MESSAGE_IMPORT_MADE;
+		if (!v->made[i].len)
+			continue;
+		if (add(output, kind, step->name, buf_bytes(&v->made[i]), err))
+			return -1;
+		(void)snprintf(output->items[output->count - 1].file, sizeof(output->items[0].file), "out/%s",
+			       ceremony_step_output(step, file));
 	}
-	size_t at = output->count - 1;
-	if (failed || ca_certificate_read(buf_bytes(&output->items[at].der), &facts, &other) || !facts.ca) {
-		buf_free(&output->items[at].der);
-		output->count--;
+	for (size_t i = 0; i < plan->issuer_count; i++) {
+		const struct ceremony_issuer *issuer = &plan->issuers[i];
+		if (add(output, MESSAGE_IMPORT_KNOWN, issuer->name, ceremony_known_certificate(v->known, issuer->name),
+			err))
+			return -1;
+		(void)snprintf(output->items[output->count - 1].file, sizeof(output->items[0].file), "inputs/%s",
+			       issuer->certificate);
 	}
 	return 0;
 }
 
-static int read_folder(struct ceremony_output *output, const char *directory, const char *folder, struct error *err)
+struct ceremony_output *ceremony_output_read(const char *directory, const uint8_t *closing, struct error *err)
 {
-	struct dirent **found = NULL;
-	auto_free char *path = file_join(directory, folder);
-	bool made = strcmp(folder, "out") == 0;
-	int count = path ? scandir(path, &found, NULL, alphasort) : -1, result = 0;
-	if (count < 0 && (made || errno != ENOENT))
-		return err_errno(err, ERR_NOT_FOUND, "%s is no directory of a ceremony: no folder %s", directory,
-				 folder);
-	for (int i = 0; i < count; i++) {
-		const char *name = found[i]->d_name;
-		bool list = has_suffix(name, ".crl"), certificate = has_suffix(name, ".pem");
-		auto_free char *file = file_join(path, name);
-		if (!file)
-			result = err_set(err, ERR_INTERNAL, "no memory for a path");
-		else if (result == 0 && made && (list || certificate))
-			result = add(output, folder, name, list ? MESSAGE_IMPORT_LIST : MESSAGE_IMPORT_MADE, file, err);
-		else if (result == 0 && !made && certificate)
-			result = add_known(output, name, file, err);
-		free(found[i]);
-	}
-	free(found);
-	return result;
-}
-
-/* What the plan calls those that were there before. */
-static void name_issuers(struct ceremony_output *output, const struct ceremony_plan *plan)
-{
-	(void)snprintf(output->title, sizeof(output->title), "%s", plan->title);
-	for (size_t i = 0; i < output->count; i++) {
-		char file[80];
-		(void)snprintf(file, sizeof(file), "%s.pem", output->items[i].name);
-		for (size_t n = 0; output->items[i].kind == MESSAGE_IMPORT_KNOWN && n < plan->issuer_count; n++)
-			if (strcmp(plan->issuers[n].certificate, file) == 0)
-				(void)snprintf(output->items[i].name, sizeof(output->items[i].name), "%s",
-					       plan->issuers[n].name);
-	}
-}
-
-static int read_plan(struct ceremony_output *output, const char *directory, struct error *err)
-{
-	auto_free char *path = file_join(directory, "plan.conf");
-	if (!path)
-		return err_set(err, ERR_INTERNAL, "no memory for a path");
-	if (!file_exists(path))
-		return 0;
-	auto_ceremony_plan *plan = ceremony_plan_load(path, err);
-	if (!plan)
-		return -1;
-	name_issuers(output, plan);
-	return 0;
-}
-
-struct ceremony_output *ceremony_output_read(const char *directory, struct error *err)
-{
+	auto_ceremony_verified v = CEREMONY_VERIFIED_INIT;
 	auto_ceremony_output *output = calloc(1, sizeof(*output));
 	if (!output) {
 		(void)err_set(err, ERR_INTERNAL, "no memory for a ceremony's output");
 		return NULL;
 	}
-	if (read_folder(output, directory, "out", err) || read_folder(output, directory, "inputs", err) ||
-	    read_plan(output, directory, err))
+	if (ceremony_verify(directory, closing, &v, err) || add_all(output, &v, err))
 		return NULL;
+	(void)snprintf(output->title, sizeof(output->title), "%s", v.plan->title);
+	memcpy(output->closing, ca_transcript_last(&v.transcript)->hash, sizeof(output->closing));
+	output->anchored = v.anchored;
 	return TAKE(output);
 }
 
@@ -152,7 +78,8 @@ void ceremony_output_message(const struct ceremony_output *output, struct messag
 {
 	*m = (struct message_import){
 		.title = bytes_of(output->title),
-		.closing = output->has_closing ? BYTES(output->closing, sizeof(output->closing)) : BYTES_NONE,
+		.closing = BYTES(output->closing, sizeof(output->closing)),
+		.anchored = output->anchored,
 		.count = (uint32_t)output->count,
 	};
 	for (size_t i = 0; i < output->count; i++) {
@@ -241,6 +168,10 @@ void ceremony_import_say(const struct invocation *in, const struct ceremony_outp
 	json_t *rows = json_array();
 	auto_table table = TABLE_INIT(4);
 	const char *const heading[] = { "FILE", "CAME IN AS", "OF ISSUER", "WHY NOT" };
+	char closing[65];
+	auto_buf groups = BUF_INIT;
+	(void)text_hex(BYTES(output->closing, sizeof(output->closing)), closing);
+	ca_transcript_groups(output->closing, 4, &groups);
 	table_add(&table, heading);
 	for (size_t i = 0; i < output->count && i < imported->count; i++) {
 		auto_buf issuer = BUF_INIT, why = BUF_INIT;
@@ -253,22 +184,36 @@ void ceremony_import_say(const struct invocation *in, const struct ceremony_outp
 							    cells[1], "issuer", cells[2], "why", cells[3]));
 	}
 	if (in->common.json)
-		output_json(json_pack("{s:O}", "imported", rows));
+		output_json(json_pack("{s:O, s:s, s:b}", "imported", rows, "closing", closing, "anchored",
+				      (int)output->anchored));
 	else
 		table_print(&table);
 	json_decref(rows);
+	if (!in->common.json && !output->anchored)
+		(void)printf(
+			"Not anchored: nothing in the directory contradicts anything else, but whoever wrote it could\n"
+			"have made it so. Compare its closing hash with the one on paper:\n\n%s",
+			buf_text(&groups));
 }
 
 /* ---- the command ---- */
 
 int ceremony_run_import(struct invocation *in)
 {
-	const struct option_spec specs[] = { OPTIONS_END };
+	const char *closing = NULL;
+	uint8_t hash[32];
+	const struct option_spec specs[] = {
+		{ "closing", OPTION_TEXT, &closing, "HASH", "the closing hash, as it was written on paper" },
+		OPTIONS_END,
+	};
 	if (options_read(in, specs, 1, 1))
 		return in->status;
+	if (closing && ceremony_closing_parse(closing, hash, &in->error))
+		return refuse(in);
 	auto_free struct message_imported *imported = calloc(1, sizeof(*imported));
 	auto_buf answer = BUF_INIT;
-	auto_ceremony_output *output = imported ? ceremony_output_read(in->operands[0], &in->error) : NULL;
+	auto_ceremony_output *output =
+		imported ? ceremony_output_read(in->operands[0], closing ? hash : NULL, &in->error) : NULL;
 	if (!output || ceremony_import_send(&in->common, output, imported, &answer, &in->error))
 		return refuse(in);
 	ceremony_import_say(in, output, imported);

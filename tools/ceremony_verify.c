@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/file.h"
 #include "base/ossl.h"
@@ -11,6 +12,9 @@
 
 void ceremony_verified_clear(struct ceremony_verified *verified)
 {
+	for (size_t i = 0; verified->made && i < verified->plan->step_count; i++)
+		buf_free(&verified->made[i]);
+	free(verified->made);
 	ceremony_known_free(verified->known);
 	ceremony_inputs_free(&verified->inputs);
 	ceremony_plan_free(verified->plan);
@@ -95,13 +99,16 @@ static int read_plan(const struct verification *w, struct error *err)
 	const struct ca_transcript_line *begun = &w->v->transcript.lines[0];
 	auto_buf text = BUF_INIT;
 	if (strcmp(ca_transcript_value(begun, "mode"), "run") != 0)
-		return err_set(err, ERR_USAGE, "%s is the directory of a rehearsal: verify that of the run",
-			       w->directory);
+		return verify_wrong(err, begun, "%s is the directory of a rehearsal: what counts is that of the run",
+				    w->directory);
 	if (verify_file(w, begun, CEREMONY_PLAN_COPY, ca_transcript_value(begun, "plan"), &text, err))
 		return -1;
 	w->v->plan = ceremony_plan_parse(buf_bytes(&text), CEREMONY_PLAN_COPY, err);
 	if (!w->v->plan)
 		return verify_wrap(err, begun, "the plan");
+	w->v->made = calloc(w->v->plan->step_count, sizeof(*w->v->made));
+	if (!w->v->made)
+		return err_set(err, ERR_INTERNAL, "no memory for what the steps made");
 	if (strcmp(ca_transcript_value(begun, "title"), w->v->plan->title) != 0 ||
 	    strcmp(ca_transcript_value(begun, "attended"), w->v->plan->attended ? "yes" : "no") != 0)
 		return verify_wrong(err, begun, "title and attendance are not the plan's");
@@ -234,4 +241,16 @@ int ceremony_verify(const char *directory, const uint8_t *closing, struct ceremo
 	ceremony_known_free(w.rehearsed);
 	ceremony_rehearsal_free(&w.rehearsal);
 	return result;
+}
+
+int ceremony_closing_parse(const char *text, uint8_t closing[32], struct error *err)
+{
+	auto_buf digits = BUF_INIT, octets = BUF_INIT;
+	for (; *text; text++)
+		if (*text != ' ' && *text != '\n' && *text != '-')
+			buf_u8(&digits, (uint8_t)*text);
+	if (text_parse_hex(buf_bytes(&digits), 32, &octets, err) || octets.len != 32)
+		return err_set(err, ERR_USAGE, "the closing hash has 64 hex digits; blanks between them do not matter");
+	memcpy(closing, octets.data, 32);
+	return 0;
 }

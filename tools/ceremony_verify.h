@@ -20,7 +20,8 @@ struct ceremony_verified {
 	struct ceremony_inputs inputs;
 	struct ceremony_known *known; /* every certificate that was there, or was made; every key */
 	struct ca_transcript transcript;
-	bool anchored; /* the closing hash was given, and is the transcript's */
+	struct buf *made; /* by step of the plan: DER of the certificate or list that it signed; empty: it signs none */
+	bool anchored;    /* the closing hash was given, and is the transcript's */
 };
 #define CEREMONY_VERIFIED_INIT \
 	((struct ceremony_verified){ .inputs = CEREMONY_INPUTS_INIT, .transcript = CA_TRANSCRIPT_INIT })
@@ -29,9 +30,12 @@ void ceremony_verified_clear(struct ceremony_verified *verified);
 
 /* closing: the closing hash, 32 octets; or NULL: then the directory may be consistent, but whoever could write it could
  * have made it whole. verified is CEREMONY_VERIFIED_INIT before. ERR_INTEGRITY at the first thing that is wrong, naming
- * the line of the transcript (for a file: the line that states what it has to be); ERR_NOT_FOUND where there is no such
- * directory; ERR_USAGE for that of a rehearsal. */
+ * the line of the transcript (for a file: the line that states what it has to be), for that of a rehearsal as well;
+ * ERR_NOT_FOUND where there is no such directory. */
 int ceremony_verify(const char *directory, const uint8_t *closing, struct ceremony_verified *verified,
 		    struct error *err);
+
+/* A closing hash as people wrote it down: in groups, with blanks or hyphens, in capitals. ERR_USAGE. */
+int ceremony_closing_parse(const char *text, uint8_t closing[32], struct error *err);
 
 #endif

@@ -141,6 +141,8 @@ static int verify_signed(struct verification *w, const struct done *d, struct er
 	    (ceremony_kind_certifies(d->step->kind) &&
 	     ceremony_known_add_certificate(w->v->known, d->step->name, buf_bytes(&der), err)))
 		return verify_wrap(err, d->result, name);
+	w->v->made[d->place] = der;
+	der = BUF_INIT;
 	return 0;
 }
 

@@ -12,6 +12,7 @@ static const struct command commands[] = {
 	{ "verify", "DIR", "Prove what happened, from its directory and the closing hash", ceremony_verify_detail, NULL,
 	  ceremony_verify_command },
 	{ "import", "DIR", "Bring what a ceremony signed into the running CA",
+	  "The directory is verified first, as by `ceremony verify`, with the closing hash where it is given.\n"
 	  "All that is of this CA comes in at once, or nothing: certificates for the issuers that the\n"
 	  "configuration names, cross-certificates, new roots, the roots' lists. Each is verified, linted and\n"
 	  "held against the key in its token. Other CAs' certificates are left, and named.\n",

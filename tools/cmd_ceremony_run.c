@@ -75,19 +75,6 @@ int ceremony_run_command(struct invocation *in)
 	return 0;
 }
 
-/* As people wrote it down: in groups, with blanks, in capitals. */
-static int read_hash(const char *text, uint8_t hash[HASH_LEN], struct error *err)
-{
-	auto_buf digits = BUF_INIT, octets = BUF_INIT;
-	for (; *text; text++)
-		if (*text != ' ' && *text != '\n' && *text != '-')
-			buf_u8(&digits, (uint8_t)*text);
-	if (text_parse_hex(buf_bytes(&digits), HASH_LEN, &octets, err) || octets.len != HASH_LEN)
-		return err_set(err, ERR_USAGE, "the closing hash has 64 hex digits; blanks between them do not matter");
-	memcpy(hash, octets.data, HASH_LEN);
-	return 0;
-}
-
 static void say_verified(const struct invocation *in, const struct ceremony_verified *v)
 {
 	const uint8_t *hash = ca_transcript_last(&v->transcript)->hash;
@@ -119,7 +106,7 @@ int ceremony_verify_command(struct invocation *in)
 	};
 	if (options_read(in, specs, 1, 1))
 		return in->status;
-	if ((closing && read_hash(closing, hash, &in->error)) ||
+	if ((closing && ceremony_closing_parse(closing, hash, &in->error)) ||
 	    ceremony_verify(in->operands[0], closing ? hash : NULL, &verified, &in->error))
 		return refuse(in);
 	say_verified(in, &verified);

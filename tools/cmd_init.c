@@ -9,6 +9,7 @@
 #include "ca-core/ca.h"
 #include "hsm/admin.h"
 #include "store/record.h"
+#include "tools/ceremony_verify.h"
 #include "tools/chanceryd_listen.h"
 #include "tools/child.h"
 #include "tools/cmd.h"
@@ -26,9 +27,9 @@ struct init {
 	struct option_list hosts;
 	const char *module; /* absolute; borrowed or owned by run */
 	unsigned port, http_port;
-	bool softhsm;   /* the module is SoftHSM2 with a folder of our own */
-	bool offline;   /* the root's key is elsewhere */
-	char *ceremony; /* absolute; the directory of a ceremony, or NULL; owned by run */
+	bool softhsm;                  /* the module is SoftHSM2 with a folder of our own */
+	bool offline;                  /* the root's key is elsewhere */
+	struct init_ceremony ceremony; /* absolute; owned by run */
 };
 
 /* ---- folders, PINs, configuration ---- */
@@ -78,7 +79,7 @@ static int write_config(const struct init *init, struct error *err)
 	char root[65] = "root-1";
 	if (file_exists(STATE_CONFIG))
 		return 0;
-	if (init->offline && init_offline_name(init->ceremony, root, err))
+	if (init->offline && init_offline_name(&init->ceremony, root, err))
 		return -1;
 	struct buf https[2] = { BUF_INIT, BUF_INIT }, http[2] = { BUF_INIT, BUF_INIT };
 	addresses_of(init->port, init->hosts.count > 0, https);
@@ -241,7 +242,7 @@ static int found(const struct init *init, struct founding *f, struct error *err)
 		.pins = (const struct secret *const *)f->pins,
 		.published = "published",
 	};
-	int ready = init->offline ? init_offline_found(&options, init->ceremony, init->organization, err) : 1;
+	int ready = init->offline ? init_offline_found(&options, &init->ceremony, init->organization, err) : 1;
 	if (ready <= 0)
 		return ready;
 	if (ca_found(&foundation, err))
@@ -309,14 +310,28 @@ static int make_all(struct init *init, enum outcome *outcome, struct error *err)
 	return made > 0 ? hand_over(err) : made;
 }
 
-static void say(const struct invocation *in, const char *arc, enum outcome outcome)
+static void say_not_anchored(const char *directory)
 {
+	(void)printf("Its root came from %s, not anchored: whoever wrote that directory\n"
+		     "could have made it so. Prove it by the closing hash on paper before others rely on it:\n"
+		     "  chancery ceremony verify %s --closing HASH\n",
+		     directory, directory);
+}
+
+static void say(const struct invocation *in, const struct init *init, enum outcome outcome)
+{
+	const char *arc = init->arc;
+	bool imported = outcome == NEW && init->offline && init_offline_has_output(&init->ceremony);
+
 	bool new = outcome == NEW;
 	const char *state = in->common.state;
 	if (in->common.json) {
-		output_json(json_pack("{s:s, s:b, s:b, s:s+, s:s+, s:s+}", "state", state, "created", new, "completed",
-				      outcome == COMPLETED, "trust", state, "/trust/root.pem", "admin", state,
-				      "/admin/cert.pem", "config", state, "/" STATE_CONFIG));
+		json_t *answer = json_pack("{s:s, s:b, s:b, s:s+, s:s+, s:s+}", "state", state, "created", new,
+					   "completed", outcome == COMPLETED, "trust", state, "/trust/root.pem",
+					   "admin", state, "/admin/cert.pem", "config", state, "/" STATE_CONFIG);
+		if (imported)
+			(void)json_object_set_new(answer, "anchored", json_boolean(init->ceremony.closing));
+		output_json(answer);
 		return;
 	}
 	static const char *const said[] = {
@@ -332,6 +347,8 @@ static void say(const struct invocation *in, const char *arc, enum outcome outco
 		(void)printf("Its own object identifiers are below %s, the arc for examples: ask for one of your own,\n"
 			     "and give it with --arc, before others rely on them.\n",
 			     arc);
+	if (imported && !init->ceremony.closing)
+		say_not_anchored(init->ceremony.directory);
 	if (new)
 		(void)printf("Start it with `chanceryd --config %s/" STATE_CONFIG "`.\n", state);
 }
@@ -368,7 +385,8 @@ static int complete(const struct init *init, enum outcome *outcome, struct error
 static int run_init(struct invocation *in)
 {
 	struct init init = { .organization = "", .url = "http://localhost:8080", .arc = "2.999.1", .port = 8443 };
-	const char *module = NULL, *url = NULL, *ceremony = NULL;
+	const char *module = NULL, *url = NULL, *ceremony = NULL, *closing = NULL;
+	uint8_t hash[32];
 	const struct option_spec specs[] = {
 		{ "org", OPTION_TEXT, &init.organization, "NAME", "organization in the CA's names" },
 		{ "url", OPTION_TEXT, &url, "URL", "public http:// address of CRLs and CA certificates" },
@@ -376,6 +394,8 @@ static int run_init(struct invocation *in)
 		{ "module", OPTION_TEXT, &module, "PATH", "PKCS#11 module (SoftHSM2)" },
 		{ "offline-root", OPTION_TEXT, &ceremony, "DIR",
 		  "the root signs in ceremonies; DIR is one's directory" },
+		{ "closing", OPTION_TEXT, &closing, "HASH",
+		  "closing hash of that ceremony, as it was written on paper" },
 		{ "arc", OPTION_TEXT, &init.arc, "OID", "arc of this CA's own object identifiers (2.999.1)" },
 		{ "port", OPTION_NUMBER, &init.port, "N", "port of HTTPS (8443)" },
 		{ "http-port", OPTION_NUMBER, &init.http_port, "N", "port of plain HTTP (8080)" },
@@ -385,6 +405,10 @@ static int run_init(struct invocation *in)
 		return in->status;
 	if (init.port > 65535 || init.http_port > 65535 || init.hosts.count > HOSTS_MAX)
 		return refuse_usage(in, "a port is at most 65535, and --host is given at most %d times", HOSTS_MAX);
+	if (closing && !ceremony)
+		return refuse_usage(in, "--closing belongs to the directory of --offline-root");
+	if (closing && ceremony_closing_parse(closing, hash, &in->error))
+		return refuse(in);
 	init.http_port = init.http_port ? init.http_port : 8080;
 	auto_buf local_url = BUF_INIT;
 	buf_printf(&local_url, "http://%s:%u", init.hosts.count ? init.hosts.items[0] : "localhost", init.http_port);
@@ -394,7 +418,7 @@ static int run_init(struct invocation *in)
 	init.module = module ? given : hsm_admin_find_softhsm();
 	auto_free char *directory = ceremony ? path_absolute(ceremony, &in->error) : NULL;
 	init.offline = ceremony != NULL;
-	init.ceremony = directory;
+	init.ceremony = (struct init_ceremony){ .directory = directory, .closing = closing ? hash : NULL };
 	if ((module && !given) || (ceremony && !directory))
 		return refuse(in);
 	if (!init.module) {
@@ -411,7 +435,7 @@ static int run_init(struct invocation *in)
 	if (outcome == WAITING)
 		say_waiting(in);
 	else
-		say(in, init.arc, outcome);
+		say(in, &init, outcome);
 	return 0;
 }
 
@@ -421,7 +445,9 @@ static const char detail[] =
 	"left alone, but for issuers that were added to its configuration since: while the server is stopped,\n"
 	"their keys and certificates are made. Without --host the server listens on this machine only.\n"
 	"With --offline-root the root's key is never here: the first run makes the issuing key and its request,\n"
-	"STATE/issuing-1.csr; the run after the ceremony takes the root and the certificate from its directory.\n"
+	"STATE/issuing-1.csr; the run after the ceremony takes the root and the certificate from its directory,\n"
+	"once all in it is verified as by `ceremony verify`; --closing gives the closing hash that was written on "
+	"paper.\n"
 	"Where the directory has no folder out/ yet, or no certificate for the key, init says what goes into the "
 	"plan.\n";
 

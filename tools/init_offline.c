@@ -12,18 +12,18 @@
 #include "tools/ceremony_import.h"
 #include "tools/token_request.h"
 
-static bool has_output(const char *directory)
+bool init_offline_has_output(const struct init_ceremony *ceremony)
 {
-	auto_free char *out = directory ? file_join(directory, "out") : NULL;
+	auto_free char *out = ceremony->directory ? file_join(ceremony->directory, "out") : NULL;
 	return out && file_exists(out);
 }
 
-int init_offline_name(const char *directory, char name[65], struct error *err)
+int init_offline_name(const struct init_ceremony *ceremony, char name[65], struct error *err)
 {
 	(void)snprintf(name, 65, "root-1");
-	if (!has_output(directory))
+	if (!init_offline_has_output(ceremony))
 		return 0;
-	auto_ceremony_output *output = ceremony_output_read(directory, err);
+	auto_ceremony_output *output = ceremony_output_read(ceremony->directory, ceremony->closing, err);
 	for (size_t i = 0; output && i < output->count; i++) {
 		struct ca_certificate_facts facts;
 		if (output->items[i].kind != MESSAGE_IMPORT_MADE)
@@ -48,7 +48,7 @@ bool init_offline_is(const struct ca_config *config)
 
 /* ---- what the ceremony made ---- */
 
-static int bring_in(struct ca *ca, const char *directory, struct error *err)
+static int bring_in(struct ca *ca, const struct init_ceremony *ceremony, struct error *err)
 {
 	const struct ca_actor root = {
 		.identity = "root", .roles = 0xff, .may_request = true, .may_read = true, .peer = "init"
@@ -57,7 +57,7 @@ static int bring_in(struct ca *ca, const char *directory, struct error *err)
 	auto_free struct message_imported *imported = calloc(1, sizeof(*imported));
 	if (!m || !imported)
 		return err_set(err, ERR_INTERNAL, "no memory for an import");
-	auto_ceremony_output *output = ceremony_output_read(directory, err);
+	auto_ceremony_output *output = ceremony_output_read(ceremony->directory, ceremony->closing, err);
 	if (!output)
 		return -1;
 	ceremony_output_message(output, m);
@@ -91,12 +91,12 @@ static void close_ca(struct ca **ca)
 	ca_close(*ca);
 }
 
-int init_offline_found(const struct ca_options *options, const char *directory, const char *organization,
+int init_offline_found(const struct ca_options *options, const struct init_ceremony *ceremony, const char *organization,
 		       struct error *err)
 {
 	CLEANUP(close_ca) struct ca *ca = ca_open(options, err);
 	bool waits = false;
-	if (!ca || (has_output(directory) && bring_in(ca, directory, err)) ||
+	if (!ca || (init_offline_has_output(ceremony) && bring_in(ca, ceremony, err)) ||
 	    ca_found_waiting(ca, organization, write_request, &waits, err))
 		return -1;
 	return waits ? 0 : 1;
@@ -157,7 +157,8 @@ void init_offline_say(const struct invocation *in, const struct ca_config *confi
 				      requests));
 	else
 		(void)printf("The requests lie in %s. When the ceremony is over, `chancery init --state %s\n"
-			     "--offline-root DIR` with its directory makes the rest.\n",
+			     "--offline-root DIR --closing HASH` with its directory and the closing hash on paper "
+			     "makes the rest.\n",
 			     state, state);
 	json_decref(requests);
 }

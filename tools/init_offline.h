@@ -11,17 +11,26 @@
 #include "ca-core/ca.h"
 #include "tools/options.h"
 
+/* The directory of a ceremony, verified as by `chancery ceremony verify` before anything of it is used. */
+struct init_ceremony {
+	const char *directory;  /* NULL: none */
+	const uint8_t *closing; /* its closing hash, 32 octets, where it was given, or NULL */
+};
+/* Whether it has an output already: a ceremony that is still to come has none. */
+bool init_offline_has_output(const struct init_ceremony *ceremony);
+
 /* The name of the root in DIR (NULL: there is none yet), for the configuration: that of the first self-signed
- * certificate that the ceremony made, else "root-1". ERR_BAD_REQUEST. */
-int init_offline_name(const char *directory, char name[65], struct error *err);
+ * certificate that the ceremony made, else "root-1". Errors of ceremony_output_read. */
+int init_offline_name(const struct init_ceremony *ceremony, char name[65], struct error *err);
 
 /* True where no root of the configuration has its key here. */
 bool init_offline_is(const struct ca_config *config);
 
-/* Brings in what the ceremony made (directory NULL: nothing), makes the keys that wait for a certificate, and writes
+/* Brings in what the ceremony made (where it has an output), makes the keys that wait for a certificate, and writes
  * their requests to NAME.csr in the state directory, which is the working directory. 1: every issuer that signs here has
- * its certificate; 0: some wait; -1. Errors as ca_import's. */
-int init_offline_found(const struct ca_options *options, const char *directory, const char *organization,
+ * its certificate; 0: some wait; -1. Errors as ceremony_output_read's and
+ * ca_import's. */
+int init_offline_found(const struct ca_options *options, const struct init_ceremony *ceremony, const char *organization,
 		       struct error *err);
 
 /* What to do while some wait. */

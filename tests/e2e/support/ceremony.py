@@ -21,7 +21,7 @@ SO_PIN = "161803"
 GROUPS = re.compile(r"(?:^ {4}(?:[0-9a-f]{4} ?){8}\r?\n){2}", re.M)
 HEAD = """
 title = "{title}"
-url = "http://pki.example"
+url = "{url}"
 arc = "2.999.1"
 window-from = "{start}"
 window-to = "{end}"
@@ -33,7 +33,7 @@ attest {{ witnesses = 1 }}
 TOKEN = 'token "pkcs11:token={label}" {{ module = "{module}" softhsm-conf = "{conf}" pin = "{pin}" }}\n'
 PROFILES = {
     "root": 'profile "root" { kind = "root" days = 7300 }\n',
-    "intermediate": 'profile "intermediate" { kind = "intermediate" days = 1825 purposes = { "server", "client" } }\n',
+    "intermediate": 'profile "intermediate" { kind = "intermediate" days = 1825 purposes = { "server", "client", "audit" } }\n',
     "responder": 'profile "responder" { kind = "ocsp-responder" days = 30 }\n',
     "cross": 'profile "cross" { kind = "cross" }\n',
 }
@@ -70,9 +70,9 @@ def utc(shift):
 class Room:
     """Tokens "root", "old" and "backup", keys of two people who attest, and a folder for plans."""
 
-    def __init__(self, env):
+    def __init__(self, env, name="room"):
         self.env, self.count = env, 0
-        self.folder = env.folder("room")
+        self.folder = env.folder(name)
         self.conf = os.path.join(self.folder, "softhsm2.conf")
         self.tokens = os.path.join(self.folder, "tokens")
         os.makedirs(self.tokens)
@@ -123,6 +123,10 @@ class Room:
                 self.path(f"{name}.key"), "-out", self.path(f"{name}.csr"), "-subj", f"/CN={name}")
         return sha256(read(self.path(f"{name}.csr")))
 
+    def put_request(self, name, path):
+        """A request that was made elsewhere."""
+        shutil.copy(path, self.path(f"{name}.csr"))
+
     def certificate(self, name, issuer, profile="intermediate"):
         return CERTIFICATE.format(name=name, issuer=issuer, profile=profile, sha256=self.csr(name))
 
@@ -136,9 +140,9 @@ class Room:
         expect(der.returncode == 0, "no certificate")
         return ISSUER.format(name=name, key=key, sha256=sha256(read(self.path(f"{name}.der"))))
 
-    def plan(self, name, *sections, start=0, end=86400, pin="prompt"):
+    def plan(self, name, *sections, start=0, end=86400, pin="prompt", url="http://pki.example"):
         steps = "".join(sections)
-        head = HEAD.format(title=f"The ceremony {name}", start=utc(start), end=utc(end))
+        head = HEAD.format(title=f"The ceremony {name}", url=url, start=utc(start), end=utc(end))
         head += "".join(TOKEN.format(label=label, module=SOFTHSM, conf=self.conf, pin=pin) for label in PINS
                         if f"token={label};" in steps)
         head += "".join(text for profile, text in PROFILES.items() if f'profile = "{profile}"' in steps)

@@ -3,29 +3,18 @@
 
 #include <openssl/x509v3.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/file.h"
 #include "base/text.h"
-#include "tests/unit/tools/people.h"
+#include "tests/unit/tools/ceremony_room.h"
 #include "tests/unit/unit.h"
+#include "tools/keys.h"
 
 static void put(const char *name, struct bytes content)
 {
 	struct error err = ERR_INIT;
 	CHECK_OK(file_replace(unit_path(name), content, 0644, &err) == 0, &err);
-}
-
-/* A self-signed certificate; its DER is appended. */
-static void put_certificate(const char *name, const char *file, struct buf *der)
-{
-	struct error err = ERR_INIT;
-	auto_evp_pkey *key = key_generate("p256", &err);
-	auto_buf pem = BUF_INIT;
-	char label[64];
-	people_write_certificate(name, key, unit_path(file));
-	CHECK_OK(file_read(unit_path(file), 65536, &pem, &err) == 0, &err);
-	struct bytes text = buf_bytes(&pem);
-	CHECK_INT(text_next_pem(&text, label, der, &err), 1);
 }
 
 /* One that is its own issuer. */
@@ -52,75 +41,82 @@ static void put_root(const char *name, const char *file, struct buf *der)
 	put(file, buf_bytes(&pem));
 }
 
-static void make_directory(void)
-{
-	struct error err = ERR_INIT;
-	CHECK_OK(file_make_dir(unit_path("out"), 0755, &err) == 0, &err);
-	CHECK_OK(file_make_dir(unit_path("inputs"), 0755, &err) == 0, &err);
-}
+/* ---- what is taken from a directory ---- */
 
-static void reads_what_was_made_in_the_order_of_names(void)
+static void takes_what_the_steps_signed_in_the_order_of_the_plan(void)
 {
 	struct error err = ERR_INIT;
-	auto_buf first = BUF_INIT, second = BUF_INIT;
-	make_directory();
-	put_certificate("second", "out/b.pem", &second);
-	put_certificate("first", "out/a.pem", &first);
-	put("out/c.crl", BYTES("\x30\x00", 2));
-	put("out/notes.txt", bytes_of("nothing of ours"));
-	put("inputs/request.csr", bytes_of("nothing of ours"));
-	put("inputs/request.pem",
-	    bytes_of("-----BEGIN CERTIFICATE REQUEST-----\nMAA=\n-----END CERTIFICATE REQUEST-----\n"));
-	auto_ceremony_output *output = ceremony_output_read(unit_folder(), &err);
+	uint8_t closing[32];
+	room_open();
+	room_ceremony(room_plan("plan", room_whole), "rehearsal", "run", closing);
+	auto_ceremony_output *output = ceremony_output_read(unit_path("run"), closing, &err);
 	CHECK_OK(output != NULL, &err);
+	static const struct {
+		const char *name, *file;
+		uint8_t kind;
+	} expected[] = {
+		{ "root-1", "out/root-1.pem", MESSAGE_IMPORT_MADE },
+		{ "issuing-1", "out/issuing-1.pem", MESSAGE_IMPORT_MADE },
+		{ "root-1-crl", "out/root-1-crl.crl", MESSAGE_IMPORT_LIST },
+	};
 	CHECK_INT(output->count, 3);
-	CHECK_TEXT(output->items[0].name, "a");
-	CHECK_TEXT(output->items[0].file, "out/a.pem");
-	CHECK_BYTES(buf_bytes(&output->items[0].der), buf_bytes(&first));
-	CHECK_BYTES(buf_bytes(&output->items[1].der), buf_bytes(&second));
-	CHECK_INT(output->items[2].kind, MESSAGE_IMPORT_LIST);
+	for (size_t i = 0; i < 3; i++) {
+		CHECK_TEXT(output->items[i].name, expected[i].name);
+		CHECK_TEXT(output->items[i].file, expected[i].file);
+		CHECK_INT(output->items[i].kind, expected[i].kind);
+		CHECK(output->items[i].der.len > 100);
+	}
 	struct message_import m;
 	ceremony_output_message(output, &m);
 	CHECK_INT(m.count, 3);
-	CHECK_INT(m.closing.len, 0);
-	CHECK_BYTES(m.items[1].name, bytes_of("b"));
+	CHECK_BYTES(m.title, bytes_of("Test"));
+	CHECK_BYTES(m.closing, BYTES(closing, 32));
+	CHECK(m.anchored);
+	auto_ceremony_output *without = ceremony_output_read(unit_path("run"), NULL, &err);
+	CHECK_OK(without != NULL, &err);
+	CHECK(!without->anchored);
+	CHECK_BYTES(BYTES(without->closing, 32), BYTES(closing, 32));
 }
 
-static void what_is_not_as_named_is_refused(void)
+static void refused(const char *folder, const uint8_t *closing, enum err_code code, const char *says)
 {
-	struct error none = ERR_INIT, err = ERR_INIT, err2 = ERR_INIT, err3 = ERR_INIT;
-	auto_buf der = BUF_INIT, pem = BUF_INIT;
-	auto_ceremony_output *nowhere = ceremony_output_read(unit_path("nowhere"), &none);
-	CHECK_FAILS(nowhere == NULL, &none, ERR_NOT_FOUND);
-	make_directory();
-	put_certificate("one", "out/one.pem", &der);
-	text_add_pem(&pem, "CERTIFICATE", buf_bytes(&der));
-	text_add_pem(&pem, "CERTIFICATE", buf_bytes(&der));
-	put("out/two.pem", buf_bytes(&pem));
-	auto_ceremony_output *two = ceremony_output_read(unit_folder(), &err);
-	CHECK_FAILS(two == NULL, &err, ERR_BAD_REQUEST);
-	CHECK(strstr(err.message, "more than one object") != NULL);
-	put("out/two.pem", bytes_of("hello\n"));
-	auto_ceremony_output *text = ceremony_output_read(unit_folder(), &err2);
-	CHECK_FAILS(text == NULL, &err2, ERR_BAD_REQUEST);
-	put("out/two.pem", buf_bytes(&der));
-	put("plan.conf", bytes_of("title = \n"));
-	auto_ceremony_output *plan = ceremony_output_read(unit_folder(), &err3);
-	CHECK_FAILS(plan == NULL, &err3, ERR_CONFIG);
+	struct error err = ERR_INIT;
+	auto_ceremony_output *output = ceremony_output_read(unit_path(folder), closing, &err);
+	CHECK_FAILS(output == NULL, &err, code);
+	CHECK_TEXT(strstr(err.message, says) ? says : err.message, says);
+}
+
+static void what_does_not_verify_is_not_taken(void)
+{
+	struct error err = ERR_INIT;
+	uint8_t closing[32];
+	auto_buf list = BUF_INIT;
+	room_open();
+	room_ceremony(room_plan("plan", room_whole), "rehearsal", "run", closing);
+	refused("nowhere", NULL, ERR_NOT_FOUND, "nowhere");
+	refused("rehearsal", NULL, ERR_INTEGRITY, "line 1 of the transcript");
+	closing[0] ^= 1;
+	refused("run", closing, ERR_INTEGRITY, "the closing hash is");
+	CHECK_OK(file_read(unit_path("run/out/root-1-crl.crl"), 65536, &list, &err) == 0, &err);
+	list.data[list.len - 1] ^= 1;
+	put("run/out/root-1-crl.crl", buf_bytes(&list));
+	refused("run", NULL, ERR_INTEGRITY, "line ");
 }
 
 static void roots_are_trusted_once_behind_those_that_are_there(void)
 {
 	struct error err = ERR_INIT;
 	auto_buf before = BUF_INIT, made = BUF_INIT, left = BUF_INIT, expected = BUF_INIT, trusted = BUF_INIT;
-	make_directory();
+	CHECK_OK(file_make_dir(unit_path("out"), 0755, &err) == 0, &err);
 	put_root("old", "root.pem", &before);
 	put_root("made", "out/made.pem", &made);
 	put_root("left", "out/left.pem", &left);
 	text_add_pem(&expected, "CERTIFICATE", buf_bytes(&before));
 	text_add_pem(&expected, "CERTIFICATE", buf_bytes(&made));
-	auto_ceremony_output *output = ceremony_output_read(unit_folder(), &err);
-	CHECK_OK(output != NULL, &err);
+	auto_ceremony_output *output = calloc(1, sizeof(*output));
+	REQUIRE(output != NULL);
+	buf_add_bytes(&output->items[output->count++].der, buf_bytes(&left));
+	buf_add_bytes(&output->items[output->count++].der, buf_bytes(&made));
 	const struct message_imported imported = {
 		.count = 2, .rows = { { .result = MESSAGE_IMPORTED_LEFT }, { .result = MESSAGE_IMPORTED_ISSUER } }
 	};
@@ -132,7 +128,7 @@ static void roots_are_trusted_once_behind_those_that_are_there(void)
 
 SUITE(ceremony_import)
 {
-	TEST(reads_what_was_made_in_the_order_of_names);
-	TEST(what_is_not_as_named_is_refused);
+	TEST(takes_what_the_steps_signed_in_the_order_of_the_plan);
+	TEST(what_does_not_verify_is_not_taken);
 	TEST(roots_are_trusted_once_behind_those_that_are_there);
 }

@@ -81,7 +81,8 @@ static void a_ceremony_is_anchored_by_its_closing_hash(void)
 	closing[31] ^= 1;
 	CHECK_FAILS(verify(unit_path("run"), closing, &err) != 0, &err, ERR_INTEGRITY);
 	CHECK(strstr(err.message, "line ") != NULL);
-	CHECK_FAILS(verify(unit_path("rehearsal"), NULL, &err) != 0, &err, ERR_USAGE);
+	CHECK_FAILS(verify(unit_path("rehearsal"), NULL, &err) != 0, &err, ERR_INTEGRITY);
+	CHECK(strstr(err.message, "line 1 of the transcript") != NULL);
 	CHECK_FAILS(verify(unit_path("nothing"), NULL, &err) != 0, &err, ERR_NOT_FOUND);
 }
 
