@@ -45,13 +45,16 @@ static int add(const struct ceremony_plan *plan, const char *folder, const char 
 int ceremony_inputs_read(const struct ceremony_plan *plan, const char *folder, struct ceremony_inputs *inputs,
 			 struct error *err)
 {
-	size_t most = plan->person_count + plan->issuer_count + plan->step_count;
+	size_t most = plan->person_count + plan->token_count + plan->issuer_count + plan->step_count;
 	inputs->items = calloc(most + 1, sizeof(*inputs->items));
 	if (!inputs->items)
 		return err_set(err, ERR_INTERNAL, "no memory for the plan's files");
 	for (size_t i = 0; i < plan->person_count; i++)
 		if (add(plan, folder, "person", plan->people[i].name, "certificate", plan->people[i].certificate,
 			inputs, err))
+			return -1;
+	for (size_t i = 0; i < plan->token_count; i++)
+		if (add(plan, folder, "token", plan->tokens[i].title, "pin", plan->tokens[i].sheet, inputs, err))
 			return -1;
 	for (size_t i = 0; i < plan->issuer_count; i++)
 		if (add(plan, folder, "issuer", plan->issuers[i].name, "certificate", plan->issuers[i].certificate,

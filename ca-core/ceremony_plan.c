@@ -209,20 +209,24 @@ static int read_attest(const struct config_section *s, unsigned attest[CEREMONY_
 /* The value is never repeated: it may be a PIN. */
 static int read_pin(const struct config_section *s, struct ceremony_token *t)
 {
-	char text[32] = "prompt";
+	static const char shares[] = "shares:";
+	char text[sizeof(shares) + sizeof(t->sheet)] = "prompt";
 	struct error why = ERR_INIT;
 	const struct config_section quiet = { s->cfg, s->lines, &why, s->name, s->title };
 	bool good = config_get_text(&quiet, "pin", text, sizeof(text)) == 0;
 	size_t digits = strncmp(text, "fd:", 3) == 0 ? strspn(text + 3, "0123456789") : 0;
 	if (good && strcmp(text, "prompt") == 0)
 		t->pin = CEREMONY_PIN_PROMPT;
-	else if (good && strcmp(text, "shares") == 0)
+	else if (good && strncmp(text, shares, sizeof(shares) - 1) == 0 && text[sizeof(shares) - 1] &&
+		 config_check_name(&quiet, "pin", text + sizeof(shares) - 1) == 0) {
 		t->pin = CEREMONY_PIN_SHARES;
-	else if (good && digits >= 1 && digits <= 6 && !text[3 + digits]) {
+		(void)snprintf(t->sheet, sizeof(t->sheet), "%.64s", text + sizeof(shares) - 1);
+	} else if (good && digits >= 1 && digits <= 6 && !text[3 + digits]) {
 		t->pin = CEREMONY_PIN_FD;
 		t->pin_fd = (int)strtol(text + 3, NULL, 10);
 	} else
-		return config_bad(s, "pin", "it is none of prompt, shares, fd:N; a PIN itself never stands in a plan");
+		return config_bad(s, "pin",
+				  "it is none of prompt, shares:SHEET, fd:N; a PIN itself never stands in a plan");
 	return 0;
 }
 

@@ -52,7 +52,8 @@ struct ceremony_token {
 	char module[256];       /* absolute path of the shared object */
 	char softhsm_conf[256]; /* for SoftHSM2 alone; "": as the environment has it */
 	enum ceremony_pin pin;
-	int pin_fd; /* of CEREMONY_PIN_FD */
+	int pin_fd;     /* of CEREMONY_PIN_FD */
+	char sheet[65]; /* of CEREMONY_PIN_SHARES: file of the public sheet of the split; else "" */
 };
 
 /* An issuer that is there already: a root of before, a CA above. */

@@ -184,19 +184,16 @@ static int open_folder(struct preparation *p, struct error *err)
 
 static struct secret *plan_pin(void *argument, const struct ceremony_token *token, struct error *err)
 {
-	const struct ceremony_run_options *options = argument;
-	return options->pin ? options->pin(options->argument, token, err) : ceremony_pin(token, err);
+	const struct preparation *p = argument;
+	return p->options->pin ? p->options->pin(p->options->argument, token, err)
+			       : ceremony_pin(p->c->plan, p->c->inputs, token, err);
 }
 
 static int open_keys(struct preparation *p, struct error *err)
 {
 	struct ceremony *c = p->c;
-	union {
-		const struct ceremony_run_options *borrowed;
-		void *argument;
-	} options = { p->options };
 	const struct ceremony_keys_options keys = {
-		.plan = c->plan, .rehearsal = c->rehearsing, .pin = plan_pin, .argument = options.argument
+		.plan = c->plan, .rehearsal = c->rehearsing, .pin = plan_pin, .argument = p
 	};
 	c->keys = ceremony_keys_open(&keys, err);
 	return c->keys ? ceremony_look_ahead(c, err) : -1;
@@ -314,7 +311,8 @@ static int with_plan(const struct ceremony_run_options *options, const struct ce
 						      .now_s = now_s };
 	if (!copy)
 		return err_set(err, ERR_INTERNAL, "no memory for a path");
-	if (ceremony_check(plan, dirname(copy), &check, &checked, err))
+	if (ceremony_check(plan, dirname(copy), &check, &checked, err) ||
+	    ceremony_pin_check(plan, &checked.inputs, err))
 		return -1;
 	c.plan = plan;
 	c.inputs = &checked.inputs;

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "tools/ceremony_pin.h"
 #include "ca-core/key.h"
 #include "ca-core/lint.h"
 
@@ -204,9 +205,20 @@ static void add_step(struct script *s, size_t at)
 
 /* ---- before and behind them ---- */
 
-static const char *pin_word(enum ceremony_pin pin)
+/* What the custodians do, as far as the sheet tells. */
+static void add_custodians(struct script *s, const struct ceremony_token *t)
 {
-	return pin == CEREMONY_PIN_PROMPT ? "prompt" : pin == CEREMONY_PIN_FD ? "fd" : "shares";
+	struct shares_sheet sheet;
+	struct error none = ERR_INIT;
+	char id[SHARES_ID_LEN + 2];
+	for (size_t i = 0; i < s->plan->person_count; i++)
+		if (s->plan->people[i].roles >> CEREMONY_CUSTODIAN & 1)
+			say(s, "Custodian", "%s brings a share of its PIN, sealed.", s->plan->people[i].name);
+	if (ceremony_pin_sheet(s->plan, &s->checked->inputs, t, &sheet, &none) == 0)
+		say(s, "Screen", "%u of the %u shares of split %s are needed.", sheet.threshold, sheet.count,
+		    shares_id_text(sheet.split, id));
+	say(s, "Custodians", "type their shares, one after the other, each unseen by the others.");
+	say(s, "Screen", "A share that is wrong, or of another split, is named and asked for again; no PIN is tried.");
 }
 
 static void add_beginning(struct script *s)
@@ -224,7 +236,7 @@ static void add_beginning(struct script *s)
 		begin(s, "", "Token \"%s\"", t->label);
 		say(s, "Screen", "Module %s; the token's label, serial number and model.", t->module);
 		if (t->pin == CEREMONY_PIN_SHARES)
-			say(s, "Custodians", "type their shares, one after the other, each unseen by the others.");
+			add_custodians(s, t);
 		else if (t->pin == CEREMONY_PIN_PROMPT)
 			say(s, "Operator", "types the PIN, unseen. A wrong one is tried once, and ends the run.");
 		else
@@ -273,9 +285,9 @@ static json_t *tokens_json(const struct ceremony_plan *plan)
 {
 	json_t *tokens = json_array();
 	for (size_t i = 0; i < plan->token_count; i++)
-		(void)json_array_append_new(tokens,
-					    json_pack("{s:s,s:s,s:s}", "uri", plan->tokens[i].uri, "module",
-						      plan->tokens[i].module, "pin", pin_word(plan->tokens[i].pin)));
+		(void)json_array_append_new(tokens, json_pack("{s:s,s:s,s:s}", "uri", plan->tokens[i].uri, "module",
+							      plan->tokens[i].module, "pin",
+							      ceremony_pin_name(&plan->tokens[i])));
 	return tokens;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "tools/ceremony_pin.h"
 #include "tools/ceremony_script.h"
 #include "tools/cmd_ceremony.h"
 
@@ -37,7 +38,8 @@ int ceremony_run_check(struct invocation *in)
 	CLEANUP(clear) struct ceremony_checked checked = { .count = 0 };
 	if (!plan || !path)
 		return refuse(in);
-	if (ceremony_check(plan, dirname(path), &options, &checked, &in->error))
+	if (ceremony_check(plan, dirname(path), &options, &checked, &in->error) ||
+	    ceremony_pin_check(plan, &checked.inputs, &in->error))
 		return refuse(in);
 	auto_json *script = ceremony_script(plan, &checked, &in->error);
 	if (!script || (html && write_html(script, html, &in->error)))

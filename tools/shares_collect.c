@@ -105,18 +105,21 @@ struct secret *shares_collect(int terminal, const struct shares_sheet *sheet, co
 	return shares_combine(c.shares, c.count, err);
 }
 
-struct secret *shares_get(const char *path, const char *what, struct error *err)
+struct secret *shares_ask(const struct shares_sheet *sheet, const char *what, struct error *err)
 {
-	struct shares_sheet sheet;
 	char shown[160];
 	shares_guard_process();
-	if (shares_sheet_load(path, &sheet, err))
-		return NULL;
 	auto_fd terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	if (terminal < 0) {
 		(void)err_errno(err, ERR_IO, "there is no terminal to ask for the shares of %s on", what);
 		return NULL;
 	}
-	(void)snprintf(shown, sizeof(shown), "%s of token %s", shares_pin_name(sheet.pin), sheet.token);
-	return shares_collect(terminal, &sheet, shown, err);
+	(void)snprintf(shown, sizeof(shown), "%s of token %s", shares_pin_name(sheet->pin), sheet->token);
+	return shares_collect(terminal, sheet, shown, err);
+}
+
+struct secret *shares_get(const char *path, const char *what, struct error *err)
+{
+	struct shares_sheet sheet;
+	return shares_sheet_load(path, &sheet, err) ? NULL : shares_ask(&sheet, what, err);
 }

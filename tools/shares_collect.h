@@ -17,8 +17,10 @@
  * shares (someone typed Enter alone, or the terminal is gone). ERR_IO: no terminal, interrupted. */
 struct secret *shares_collect(int terminal, const struct shares_sheet *sheet, const char *what, struct error *err);
 
-/* The same with the sheet in this file, on /dev/tty: what a reference shares:PATH names. Errors of shares_sheet_load, too.
- * From here on the process leaves no core dumps. */
+/* The same on /dev/tty; what is for messages. From here on the process leaves no core dumps. */
+struct secret *shares_ask(const struct shares_sheet *sheet, const char *what, struct error *err);
+
+/* The same with the sheet in this file: what a reference shares:PATH names. Errors of shares_sheet_load, too. */
 struct secret *shares_get(const char *path, const char *what, struct error *err);
 
 #endif

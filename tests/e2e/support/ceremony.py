@@ -183,9 +183,12 @@ class Room:
 
 
 class People:
-    """They type what they are asked for; wrong: {question: answer} is typed instead, each time that it is asked."""
+    """They type what they are asked for; wrong: {question: answer} is typed instead, each time that it is asked.
 
-    def __init__(self, room, pins=None, keys=None, wrong=None):
+    shares: what custodians type, one after the other."""
+
+    def __init__(self, room, pins=None, keys=None, wrong=None, shares=()):
+        self.shares = list(shares)
         self.pins = pins or PINS
         self.keys = keys or {"Grace": room.path("grace.key"), "Émilie": ""}
         self.wrong, self.shown = wrong or {}, ""
@@ -195,6 +198,8 @@ class People:
         for question, typed in self.wrong.items():
             if self.shown.endswith(question):
                 return typed
+        if self.shown.endswith("Share: ") and self.shares:
+            return self.shares.pop(0)
         if self.shown.endswith("the first four of them: "):
             return GROUPS.findall(self.shown)[-1].split()[0]
         if self.shown.endswith("the name of the step: "):

@@ -100,7 +100,7 @@ static void people_can_do_what_they_must(void)
 	refused_at("  witnesses = 1\n", "  witnesses = 1 auditors = 1\n", "  witnesses = 1",
 		   "each counts for one role");
 	refused_at("attended = true", "attended = false", NULL, "only `chancery init`");
-	refused_at("pin = \"prompt\"", "pin = \"shares\"", NULL, "nobody is a custodian");
+	refused_at("pin = \"prompt\"", "pin = \"shares:grace.pem\"", NULL, "nobody is a custodian");
 	refused_at("roles = { \"operator\" }", "roles = { \"operator\" } certificate = \"grace.pem\"",
 		   "  certificate = \"grace.pem\"", "a key of their own");
 	refused_at("certificate = \"grace.pem\"", "certificate = \"issuing-1.csr\"", NULL, "no certificate");

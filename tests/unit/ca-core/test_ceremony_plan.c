@@ -142,8 +142,12 @@ static void unknown_and_repeated_words_are_refused(void)
 
 static void a_secret_in_a_plan_is_refused_and_not_repeated(void)
 {
-	static const char *const pins[] = { "pin = \"1234\"", "pin = \"file:/etc/pin\"", "pin = \"fd:x\"",
-					    "pin = \"very-long-pin-very-long-pin-very-long-pin\"" };
+	static const char *const pins[] = {
+		"pin = \"1234\"",           "pin = \"file:/etc/pin\"",
+		"pin = \"fd:x\"",           "pin = \"shares\"",
+		"pin = \"shares:\"",        "pin = \"shares:/etc/1234\"",
+		"pin = \"shares:../1234\"", "pin = \"very-long-pin-very-long-pin-very-long-pin\""
+	};
 	ceremony_make_files(&as_ours);
 	for (size_t i = 0; i < sizeof(pins) / sizeof(pins[0]); i++) {
 		struct error err = ERR_INIT;

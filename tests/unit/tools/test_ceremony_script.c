@@ -2,8 +2,10 @@
 
 #include <stdio.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "tests/unit/unit.h"
+#include "tools/shares_sheet.h"
 
 static const char plan_text[] =
 	"title = \"Root & <friends> of Exämple, with a title that goes on and on until it does not fit into one "
@@ -13,7 +15,7 @@ static const char plan_text[] =
 	"window-to = \"2026-12-01T18:00:00Z\"\n"
 	"person \"Ada Example\" { roles = { \"operator\" } }\n"
 	"person \"Carl Example\" { roles = { \"custodian\", \"witness\" } }\n"
-	"token \"pkcs11:token=root\" { module = \"/usr/lib/softhsm/libsofthsm2.so\" pin = \"shares\" }\n"
+	"token \"pkcs11:token=root\" { module = \"/usr/lib/softhsm/libsofthsm2.so\" pin = \"shares:sheet.txt\" }\n"
 	"token \"pkcs11:token=backup\" { module = \"/usr/lib/softhsm/libsofthsm2.so\" }\n"
 	"profile \"root\" { kind = \"root\" }\n"
 	"step \"k\" { kind = \"key\" key = "
@@ -30,11 +32,26 @@ static const char plan_text[] =
 	"\"pkcs11:token=backup;object=x\" }\n"
 	"step \"gone\" { kind = \"destroy\" key = \"pkcs11:token=backup;object=x\" }\n";
 
+static void put_sheet(void)
+{
+	struct share shares[3] = { { .pin_len = 0 } };
+	struct shares_sheet sheet;
+	struct error err = ERR_INIT;
+	auto_buf text = BUF_INIT;
+	auto_secret *pin = shares_draw_pin(PIN_ANY_LENGTH, false, &err);
+	REQUIRE(pin != NULL);
+	CHECK_OK(shares_split(pin, SHARES_PIN_USER, 3, 2, shares, &err) == 0, &err);
+	shares_sheet_make("root", "1234", 1764547200, shares, 3, &sheet);
+	shares_sheet_write(&sheet, &text);
+	CHECK_OK(file_replace(unit_path("sheet.txt"), buf_bytes(&text), 0644, &err) == 0, &err);
+}
+
 static json_t *script_of_plan(char hex[65])
 {
 	const struct ceremony_check_options options = { 0 };
 	struct error err = ERR_INIT;
 	struct ceremony_checked checked;
+	put_sheet();
 	auto_ceremony_plan *plan = ceremony_plan_parse(bytes_of(plan_text), "plan", &err);
 	CHECK_OK(plan != NULL, &err);
 	CHECK_OK(ceremony_check(plan, unit_folder(), &options, &checked, &err) == 0, &err);
@@ -60,6 +77,8 @@ static void each_step_has_a_number_and_a_place_to_tick(void)
 					     "[ ]  6. root-1: a root certificate, signed by its own key",
 					     "It is for: CN=Example Root 1",
 					     "It is valid from 2026-12-01T09:00:00Z to 2046-",
+					     "Carl Example brings a share of its PIN, sealed.",
+					     "2 of the 3 shares of split ",
 					     "type their shares",
 					     "[ ]  7. list: the revocation list of \"root-1\"",
 					     "Number 1; the next one is due 365 days later",
