@@ -68,9 +68,12 @@ def utc(shift):
 
 
 class Room:
-    """Tokens "root", "old" and "backup", keys of two people who attest, and a folder for plans."""
+    """Tokens "root", "old" and "backup", keys of two people who attest, and a folder for plans.
 
-    def __init__(self, env, name="room"):
+    before: words before each command of a ceremony."""
+
+    def __init__(self, env, name="room", before=()):
+        self.before = list(before)
         self.env, self.count = env, 0
         self.folder = env.folder(name)
         self.conf = os.path.join(self.folder, "softhsm2.conf")
@@ -151,7 +154,7 @@ class Room:
     # ---- commands ----
 
     def cli(self, *words, status=0, **more):
-        done = run(self.env.program("chancery"), "ceremony", *words, check=False, env=self.environment(**more))
+        done = run(*self.before, self.env.program("chancery"), "ceremony", *words, check=False, env=self.environment(**more))
         equal(done.returncode, status, f"status of {words}: {done.stdout}{done.stderr}")
         return done
 
@@ -165,9 +168,9 @@ class Room:
         out = out or self.new("run")
         environment = self.environment(**(more or {}))
         people = People(self, **answers)
-        got, shown = people.attend(self.env.program("chancery"),
-                                   ["ceremony", "run", plan, "--rehearsal", rehearsal, "--out", out, *words], environment,
-                                   most_octets=most_octets)
+        command = [*self.before, self.env.program("chancery"), "ceremony", "run", plan, "--rehearsal", rehearsal, "--out",
+                   out, *words]
+        got, shown = people.attend(command, environment, most_octets=most_octets)
         if status is None:
             return out, shown, got
         equal(got, status, f"status of a run that showed {shown[-1500:]}")
@@ -212,14 +215,14 @@ class People:
         asked = re.search(r"\n(\S+) [^\n]* attests [^\n]*\n[^\n]*to pass\): \Z", self.shown)
         return self.keys[asked[1]] if asked else None
 
-    def attend(self, program, words, environment, limit=60, most_octets=None):
+    def attend(self, command, environment, limit=60, most_octets=None):
         """Exit status, and what was shown. most_octets: no file may become larger."""
         pid, terminal = pty.fork()
         if pid == 0:
             if most_octets:
                 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
                 resource.setrlimit(resource.RLIMIT_FSIZE, (most_octets, most_octets))
-            os.execve(program, [os.path.basename(program), *words], environment)
+            os.execvpe(command[0], command, environment)
         deadline, octets = time.monotonic() + limit, b""
         try:
             while True:
