@@ -69,6 +69,32 @@ static int sync_folder_of(const char *path, struct error *err)
 	return 0;
 }
 
+/* Whether what refused a mode is a file system that has none (FAT), and it leaves a secret to nobody else. */
+static int without_modes(const char *path, int reason, mode_t actual, mode_t mode, struct error *err)
+{
+	errno = reason;
+	if (reason != EPERM && reason != EOPNOTSUPP && reason != EINVAL && reason != ENOSYS)
+		return err_errno(err, ERR_IO, "cannot set the mode of %s", path);
+	if (!(mode & 077) && (actual & 077))
+		return err_errno(err, ERR_IO,
+				 "%s is to be read by its owner alone, and its file system keeps no modes: mount it "
+				 "with umask=077",
+				 path);
+	return 0;
+}
+
+/* The mode is meant as it is given, whatever the umask. */
+static int set_mode(int fd, const char *path, mode_t mode, struct error *err)
+{
+	struct stat status;
+	if (fchmod(fd, mode) == 0)
+		return 0;
+	int reason = errno;
+	if (fstat(fd, &status))
+		return err_errno(err, ERR_IO, "cannot look at %s", path);
+	return without_modes(path, reason, status.st_mode, mode, err);
+}
+
 /* A complete, synced file beside path, under a name that nobody else has. */
 static int write_beside(const char *path, struct bytes content, mode_t mode, char **name, struct error *err)
 {
@@ -83,8 +109,11 @@ static int write_beside(const char *path, struct bytes content, mode_t mode, cha
 	auto_fd fd = open(*name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
 		return err_errno(err, ERR_IO, "cannot create %s", *name);
-	/* fchmod: the mode is meant as it is given, whatever the umask. */
-	if (fchmod(fd, mode) || write_all(fd, content) || fsync(fd)) {
+	if (set_mode(fd, *name, mode, err)) {
+		(void)unlink(*name);
+		return -1;
+	}
+	if (write_all(fd, content) || fsync(fd)) {
 		(void)err_errno(err, ERR_IO, "cannot write %s", *name);
 		(void)unlink(*name);
 		return -1;
@@ -105,17 +134,34 @@ int file_replace(const char *path, struct bytes content, mode_t mode, struct err
 	return sync_folder_of(path, err);
 }
 
+/* Where the file system has no links. One that cannot even refuse to replace leaves a moment in which another's file of
+ * this name would be lost; its folder is ours then, or nobody could rely on it anyway. */
+static int rename_to_new(const char *temporary, const char *path)
+{
+	if (renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -1;
+	if (file_exists(path)) {
+		errno = EEXIST;
+		return -1;
+	}
+	return rename(temporary, path);
+}
+
 int file_create(const char *path, struct bytes content, mode_t mode, struct error *err)
 {
 	auto_free char *temporary = NULL;
 	if (write_beside(path, content, mode, &temporary, err))
 		return -1;
-	/* link, unlike rename, fails where the name is taken. */
-	int linked = link(temporary, path);
-	if (linked)
+	/* link, unlike rename, fails where the name is taken. FAT has none (EPERM). */
+	int made = link(temporary, path);
+	if (made && (errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS))
+		made = rename_to_new(temporary, path);
+	if (made)
 		(void)err_errno(err, errno == EEXIST ? ERR_CONFLICT : ERR_IO, "cannot create %s", path);
 	(void)unlink(temporary);
-	return linked ? -1 : sync_folder_of(path, err);
+	return made ? -1 : sync_folder_of(path, err);
 }
 
 int file_rename(const char *from, const char *to, struct error *err)
@@ -127,13 +173,16 @@ int file_rename(const char *from, const char *to, struct error *err)
 
 static int make_one_dir(const char *path, mode_t mode, struct error *err)
 {
+	struct stat status;
 	if (mkdir(path, mode) == 0) {
-		if (chmod(path, mode))
-			return err_errno(err, ERR_IO, "cannot set the mode of %s", path);
-		return 0;
+		if (chmod(path, mode) == 0)
+			return 0;
+		int refused = errno;
+		if (stat(path, &status))
+			return err_errno(err, ERR_IO, "cannot look at %s", path);
+		return without_modes(path, refused, status.st_mode, mode, err);
 	}
 	int reason = errno;
-	struct stat status;
 	if (reason == EEXIST && stat(path, &status) == 0 && S_ISDIR(status.st_mode))
 		return 0;
 	errno = reason;

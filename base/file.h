@@ -1,6 +1,9 @@
 /*
  * base/file.h - files read whole with a cap, written whole or not at all.
  *
+ * A file system without modes or links (FAT, as sticks have it) will do, but not for what its owner alone may read
+ * (a mode without group and others), unless it is mounted so that nobody else can.
+ *
  * Thread-safety: every function works only on its arguments and the file system.
  */
 #ifndef CHANCERY_BASE_FILE_H

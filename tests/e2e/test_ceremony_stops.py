@@ -118,3 +118,28 @@ def a_disk_that_is_small_or_read_only_is_told_of(room):
         room.go_on(out)
     finally:
         run("umount", "-l", disk)
+
+
+@tests.rule(limit=60)
+def a_stick_without_links_and_modes_takes_a_ceremony(room):
+    """FAT, as sticks have it from the shop."""
+    fat, stick = room.path("fat.so"), room.new("stick")
+    run("gcc", "-shared", "-fPIC", "-D_FORTIFY_SOURCE=0", "-o", fat,
+        os.path.join(room.env.root, "tests", "e2e", "support", "fat.c"), "-ldl")
+    os.makedirs(stick)
+    more = {"LD_PRELOAD": fat, "FAT": stick}
+    room.put_tokens(room.empty)
+    rehearsal, out = os.path.join(stick, "rehearsal"), os.path.join(stick, "run")
+    room.cli("rehearse", room.simple, "--out", rehearsal, **more)
+    room.run(room.simple, rehearsal, out=out, status=1, wrong={"types its label: ": "no"}, more=more)
+    room.run(room.simple, rehearsal, "--resume", out=out, more=more)
+    equal(oct(os.stat(f"{out}/out/root-1.pem").st_mode & 0o777), "0o755", "a mode that nobody asked for")
+    equal([name for name in files(out) if name.endswith(".tmp")], [], "what is left half-written")
+    room.verify(out, closing(out))
+    pin = room.write("fat.pin", PINS["backup"] + "\n")
+    os.chmod(pin, 0o600)
+    done = run(room.env.program("chancery"), "token", "pin", "split", "--module", SOFTHSM, "--token", "backup", "--pin",
+               f"file:{pin}", "--shares", "3", "--threshold", "2", "--out", os.path.join(stick, "shares"), check=False,
+               env=room.environment(**more))
+    equal(done.returncode, 3, "status of shares that everybody could read")
+    contains(done.stderr, "keeps no modes: mount it with umask=077", "what it says of them")

@@ -1,10 +1,18 @@
 #include "base/file.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/unit/unit.h"
 
@@ -161,6 +169,115 @@ static void creating_refuses_what_exists(void)
 	CHECK_INT(entries(unit_folder()), 2);
 }
 
+/* ---- a file system as FAT is: nothing is linked, no mode is set ---- */
+
+/* For good, in this process: these calls are refused. */
+static void refuse_calls(const int *calls, size_t count, int reason)
+{
+	struct sock_filter filter[16] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)) };
+	unsigned short len = 1;
+	for (size_t i = 0; i < count; i++) {
+		filter[len++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)calls[i], 0, 1);
+		filter[len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
+							     SECCOMP_RET_ERRNO | ((unsigned)reason & SECCOMP_RET_DATA));
+	}
+	filter[len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	const struct sock_fprog program = { .len = len, .filter = filter };
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		_exit(99);
+}
+
+static const int no_links[] = {
+#ifdef SYS_link
+	SYS_link,
+#endif
+	SYS_linkat,
+};
+static const int no_modes[] = {
+#ifdef SYS_chmod
+	SYS_chmod,
+#endif
+	SYS_fchmod,
+	SYS_fchmodat,
+};
+static const int no_careful_rename[] = { SYS_renameat2 };
+
+/* Runs it in a process of its own. It answers with the number of what is not as it should be, or 0. */
+static void as_on_fat(int (*work)(struct error *err), bool careful_rename)
+{
+	(void)unit_folder(); /* made once, and not by the other process */
+	pid_t pid = fork();
+	REQUIRE(pid >= 0);
+	if (pid == 0) {
+		struct error err = ERR_INIT;
+		refuse_calls(no_links, sizeof(no_links) / sizeof(no_links[0]), EPERM);
+		refuse_calls(no_modes, sizeof(no_modes) / sizeof(no_modes[0]), EPERM);
+		if (!careful_rename)
+			refuse_calls(no_careful_rename, 1, EINVAL);
+		(void)umask(022);
+		int failed = work(&err);
+		if (failed)
+			(void)fprintf(stderr, "check %d: %s\n", failed, err.message);
+		_exit(failed);
+	}
+	int status = -1;
+	CHECK_INT(waitpid(pid, &status, 0), pid);
+	CHECK(WIFEXITED(status));
+	CHECK_INT(WEXITSTATUS(status), 0);
+}
+
+static int create_replace_and_refuse(struct error *err)
+{
+	struct error taken = ERR_INIT;
+	char path[512];
+	auto_buf content = BUF_INIT;
+	(void)snprintf(path, sizeof(path), "%s", unit_path("stick/out/file"));
+	if (file_make_dir(unit_path("stick/out"), 0755, err))
+		return 1;
+	if (file_create(path, bytes_of("one"), 0644, err))
+		return 2;
+	if (file_create(path, bytes_of("two"), 0644, &taken) == 0 || taken.code != ERR_CONFLICT)
+		return 3;
+	if (file_read(path, 64, &content, err) || !bytes_equal(buf_bytes(&content), bytes_of("one")))
+		return 4;
+	if (file_replace(path, bytes_of("three"), 0644, err))
+		return 5;
+	content.len = 0;
+	if (file_read(path, 64, &content, err) || !bytes_equal(buf_bytes(&content), bytes_of("three")))
+		return 6;
+	return 0;
+}
+
+static void what_has_no_links_takes_new_files_and_keeps_those_that_are_there(void)
+{
+	const char *folder = unit_path("stick/out");
+	for (int careful = 0; careful < 2; careful++) {
+		char path[512];
+		as_on_fat(create_replace_and_refuse, careful);
+		(void)snprintf(path, sizeof(path), "%s", folder);
+		CHECK_INT(entries(path), 1);
+		CHECK_INT(unlink(unit_path("stick/out/file")), 0);
+	}
+}
+
+static int take_modes_as_they_are(struct error *err)
+{
+	if (file_make_dir(unit_path("private"), 0700, err))
+		return 1;
+	if (file_create(unit_path("private/secret"), bytes_of("one"), 0600, err))
+		return 2;
+	if (file_create(unit_path("private/public"), bytes_of("one"), 0666, err))
+		return 3;
+	return 0;
+}
+
+static void what_has_no_modes_is_as_good_where_nobody_else_can_read(void)
+{
+	as_on_fat(take_modes_as_they_are, true);
+	CHECK_INT(mode_of(unit_path("private/secret")), 0600);
+	CHECK_INT(mode_of(unit_path("private/public")), 0644); /* by the umask */
+}
+
 static void renaming_goes_over_what_is_there_and_says_what_is_not(void)
 {
 	struct error err = ERR_INIT;
@@ -213,6 +330,8 @@ SUITE(file)
 	TEST(failed_replacement_leaves_the_old_file_and_nothing_else);
 	TEST(reader_sees_the_old_content_or_the_new_never_a_part);
 	TEST(creating_refuses_what_exists);
+	TEST(what_has_no_links_takes_new_files_and_keeps_those_that_are_there);
+	TEST(what_has_no_modes_is_as_good_where_nobody_else_can_read);
 	TEST(renaming_goes_over_what_is_there_and_says_what_is_not);
 	TEST(folders_are_made_with_those_above_them);
 	TEST(existence_is_that_of_the_name);
