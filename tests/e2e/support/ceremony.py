@@ -38,7 +38,7 @@ PROFILES = {
     "cross": 'profile "cross" { kind = "cross" }\n',
 }
 FIRST = """
-step "{name}-key" {{ kind = "key" key = "pkcs11:token={token};object={name}" type = "p384" }}
+step "{name}-key" {{ kind = "key" key = "pkcs11:token={token};object={name}" type = "{key_type}" }}
 step "{name}" {{
   kind = "root" key = "pkcs11:token={token};object={name}" profile = "root"
   common-name = "Example {name}" organization = "Example Ltd" country = "DE" not-before = "now" days = 7300
@@ -133,8 +133,8 @@ class Room:
     def certificate(self, name, issuer, profile="intermediate"):
         return CERTIFICATE.format(name=name, issuer=issuer, profile=profile, sha256=self.csr(name))
 
-    def root(self, name, token="root"):
-        return FIRST.format(name=name, token=token)
+    def root(self, name, token="root", key_type="p384"):
+        return FIRST.format(name=name, token=token, key_type=key_type)
 
     def issuer(self, name, pem, key):
         """The section of an issuer that is there already."""
