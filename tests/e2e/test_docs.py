@@ -18,21 +18,26 @@ NOT_TYPED = re.compile(r"^\s*(sudo|apt-get|apt|git clone|cd |make\b|systemctl|ch
                        re.M)
 
 
-def blocks_of(document):
-    """(heading, text) of each ```sh block that can be typed."""
+PARTS_OF_THEIR_OWN = {"Your first ceremony"}  # test_docs_ceremony.py types them
+
+
+def blocks_of(document, part=None):
+    """(heading, text) of each ```sh block that can be typed; of this part (##) alone, or of all that have no test of
+    their own."""
     path = os.path.join(ROOT, document)
     if not os.path.exists(path):
         return []
-    found, heading, block = [], "", None
+    found, heading, level, block = [], "", "", None
     with open(path, encoding="utf-8") as file:
         for line in file:
             if block is None and line.startswith("#"):
                 heading = line.strip("# \n")
+                level = heading if line.startswith("## ") else level
             elif line.startswith("```"):
                 if block is None:
                     block = [] if line.strip() == "```sh" else False
                 else:
-                    if block:
+                    if block and (level == part if part else level not in PARTS_OF_THEIR_OWN):
                         found.append((heading, "".join(block)))
                     block = None
             elif block not in (None, False):
