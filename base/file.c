@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <libgen.h>
 #include <openssl/rand.h>
 #include <stdio.h>
@@ -203,6 +204,23 @@ int file_make_dir(const char *path, mode_t mode, struct error *err)
 		*at = '/';
 	}
 	return make_one_dir(part, mode, err);
+}
+
+#define TREE_DESCRIPTORS 16
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *where)
+{
+	(void)status;
+	(void)kind;
+	(void)where;
+	return remove(path);
+}
+
+int file_remove_tree(const char *path, struct error *err)
+{
+	if (file_exists(path) && nftw(path, remove_one, TREE_DESCRIPTORS, FTW_DEPTH | FTW_PHYS))
+		return err_errno(err, ERR_IO, "cannot remove the folder %s", path);
+	return 0;
 }
 
 bool file_exists(const char *path)

@@ -34,6 +34,9 @@ int file_rename(const char *from, const char *to, struct error *err);
  * gets the mode only if it was made here. ERR_IO. */
 int file_make_dir(const char *path, mode_t mode, struct error *err);
 
+/* Removes the folder with everything in it, links as links; one that is not there is no error. ERR_IO. */
+int file_remove_tree(const char *path, struct error *err);
+
 bool file_exists(const char *path);
 
 /* path = first "/" second, allocated; free(). NULL only without memory. */

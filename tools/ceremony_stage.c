@@ -1,16 +1,15 @@
 #include "tools/ceremony_stage.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "hsm/admin.h"
 #include "tools/child.h"
 
 #define PIN_OCTETS 16
-#define DEPTH_MAX 16
 
 struct ceremony_stage {
 	const struct ceremony_plan *plan;
@@ -34,19 +33,12 @@ struct secret *ceremony_stage_pin(const struct ceremony_stage *stage, struct err
 	return secret_new(secret_bytes(stage->pin), err);
 }
 
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *where)
-{
-	(void)status;
-	(void)kind;
-	(void)where;
-	return remove(path);
-}
-
 void ceremony_stage_remove(struct ceremony_stage *stage)
 {
 	if (!stage)
 		return;
-	if (stage->folder && nftw(stage->folder, remove_one, DEPTH_MAX, FTW_DEPTH | FTW_PHYS))
+	struct error ignored = ERR_INIT;
+	if (stage->folder && file_remove_tree(stage->folder, &ignored))
 		log_warn("the rehearsal's tokens are still there", KV("folder", stage->folder));
 	secret_free(stage->pin);
 	free(stage->folder);

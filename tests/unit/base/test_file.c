@@ -320,6 +320,19 @@ static void joining_puts_one_slash_between(void)
 	CHECK_TEXT(path, "a/b/c");
 }
 
+static void a_folder_goes_with_all_that_is_in_it_and_links_go_alone(void)
+{
+	struct error err = ERR_INIT;
+	CHECK_OK(file_make_dir(unit_path("tree/a/b"), 0700, &err) == 0, &err);
+	CHECK_OK(file_make_dir(unit_path("other"), 0700, &err) == 0, &err);
+	CHECK_OK(file_create(unit_path("tree/a/b/file"), bytes_of("x"), 0400, &err) == 0, &err);
+	CHECK_OK(file_create(unit_path("other/file"), bytes_of("x"), 0600, &err) == 0, &err);
+	REQUIRE(symlink("../other", unit_path("tree/link")) == 0);
+	CHECK_OK(file_remove_tree(unit_path("tree"), &err) == 0, &err);
+	CHECK(!file_exists(unit_path("tree")) && file_exists(unit_path("other/file")));
+	CHECK_OK(file_remove_tree(unit_path("tree"), &err) == 0, &err);
+}
+
 SUITE(file)
 {
 	TEST(reads_whole_up_to_its_maximum);
@@ -335,5 +348,6 @@ SUITE(file)
 	TEST(renaming_goes_over_what_is_there_and_says_what_is_not);
 	TEST(folders_are_made_with_those_above_them);
 	TEST(existence_is_that_of_the_name);
+	TEST(a_folder_goes_with_all_that_is_in_it_and_links_go_alone);
 	TEST(joining_puts_one_slash_between);
 }
