@@ -66,10 +66,17 @@ struct ca_foundation {
 	const char *published;            /* folder */
 	const char *root_pem;             /* where to write the trust root: "trust/root.pem" */
 };
-/* Generates the keys that are not there, makes root, issuing and audit certificates and the root's CRL through the
- * same tbs, lint and sign as any other, stores and publishes them with their audit entries. Idempotent: what is there
- * already (after an interrupted init) is kept. */
+/* Makes whatever is missing of a CA: keys, certificates of issuers and of the audit key, their first CRLs, through the
+ * same tbs, lint and sign as any other; stores and publishes them with their audit entries. Idempotent: what is there
+ * already is kept. The root of `chancery init`, its list and the issuers below it come from a ceremony
+ * (tools/init_ceremony.h) before this is called; roots are made here where no ceremony can: further ones, those
+ * whose key was in its token before, and those of unit tests and benchmarks. */
 int ca_found(const struct ca_foundation *in, struct error *err);
+
+/* What a CA that is founded here calls its own, for their names' CN: "root-1" of Example Ltd becomes "Example Ltd
+ * Root 1"; without an organization ("") the program's name stands in its place. */
+#define CA_FOUND_NAME_SIZE 160
+void ca_found_name(const char *organization, const char *name, char common_name[CA_FOUND_NAME_SIZE]);
 
 /* Issuers that wait for a certificate from a ceremony: the key of each is found in its token, or made there, and given
  * to `each`, with a subject for its request. each returns -1 with err to stop. signer and subject are borrowed. */

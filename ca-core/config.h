@@ -184,6 +184,8 @@ struct ca_config_template {
 	const char *root;                                      /* name of the root issuer; NULL: "root-1" */
 };
 void ca_config_write(const struct ca_config_template *t, struct buf *out);
+/* Appends the text as a string of the configuration's syntax, in double quotes. */
+void ca_config_quote(const char *text, struct buf *out);
 
 /* The effective configuration, for `chancery config show`: one "section name.option = value" line
  * each, deviations (waivers) last. */

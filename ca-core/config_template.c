@@ -1,12 +1,12 @@
 /* The chancery.conf that `chancery init` writes. */
 #include "ca-core/config.h"
 
-/* A string in double quotes; libconfuse's escapes. */
-static void quoted(struct buf *out, const char *text)
+void ca_config_quote(const char *text, struct buf *out)
 {
 	buf_u8(out, '"');
 	for (; text && *text; text++) {
-		if (*text == '"' || *text == '\\')
+		/* libconfuse takes "${" for the environment's. */
+		if (*text == '"' || *text == '\\' || *text == '$')
 			buf_u8(out, '\\');
 		buf_u8(out, (uint8_t)*text);
 	}
@@ -16,7 +16,7 @@ static void quoted(struct buf *out, const char *text)
 static void option(struct buf *out, const char *name, const char *value)
 {
 	buf_printf(out, "\t%s = ", name);
-	quoted(out, value);
+	ca_config_quote(value, out);
 	buf_u8(out, '\n');
 }
 
@@ -26,7 +26,7 @@ static void list(struct buf *out, const char *name, const char *const *values)
 	for (size_t i = 0; values && values[i]; i++) {
 		if (i)
 			buf_add_text(out, ", ");
-		quoted(out, values[i]);
+		ca_config_quote(values[i], out);
 	}
 	buf_add_text(out, " }\n");
 }
@@ -40,7 +40,7 @@ static void write_head(const struct ca_config_template *t, struct buf *out)
 		     "# The arc of object identifiers below which this CA's own stand (policies, the audit key's\n"
 		     "# purpose). Below 2.999 it is for examples: ask for one of your own before others rely on it.\n"
 		     "arc = ");
-	quoted(out, t->arc);
+	ca_config_quote(t->arc, out);
 	buf_add_text(out, "\n\n# What CAA records (RFC 8659) name this CA by, and below which name of yours dns-cname\n"
 			  "# challenges may point; without them CAA can only forbid, and there is no dns-cname.\n"
 			  "# caa-identity = \"pki.example\"\n"
@@ -87,7 +87,7 @@ static void write_issuers(const struct ca_config_template *t, struct buf *out)
 	write_token(t, out, "issuing", true);
 	buf_add_text(out, "# An issuer's name is a generation of its key: a new key gets a new name.\n"
 			  "issuer ");
-	quoted(out, root_of(t));
+	ca_config_quote(root_of(t), out);
 	buf_add_text(out, " {\n");
 	if (!t->offline_root)
 		buf_add_text(out, "\ttoken = \"root\"\n\tkey = \"pkcs11:object=root-1\"\n");

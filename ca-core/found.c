@@ -1,4 +1,4 @@
-/* ca_found(): a new CA's keys, certificates and first lists, each through the same line as any other. */
+/* ca_found(): what a CA lacks of keys, certificates and first lists, each through the same line as any other. */
 #include <stdio.h>
 
 #include "base/der.h"
@@ -31,10 +31,9 @@ static int add_own(void *arg, struct store_batch *batch, const struct ca_issuanc
 	return 0;
 }
 
-/* "root-1" of Example Ltd becomes O=Example Ltd, CN=Example Ltd Root 1. */
-static int subject_of(const char *organization, const char *name, struct buf *out, struct error *err)
+void ca_found_name(const char *organization, const char *name, char common_name[CA_FOUND_NAME_SIZE])
 {
-	char title[65], common_name[160];
+	char title[65];
 	(void)snprintf(title, sizeof(title), "%s", name);
 	if (title[0] >= 'a' && title[0] <= 'z')
 		title[0] = (char)(title[0] - 'a' + 'A');
@@ -43,9 +42,15 @@ static int subject_of(const char *organization, const char *name, struct buf *ou
 			*c = ' ';
 	const char *whose = organization[0] ? organization : "Chancery";
 	/* ub-common-name is 64 (RFC 5280 appendix A.1): a long organization's name stands in O alone. */
-	if (snprintf(common_name, sizeof(common_name), "%s %s", whose, title) > 64)
-		(void)snprintf(common_name, sizeof(common_name), "%s", title);
+	if (snprintf(common_name, CA_FOUND_NAME_SIZE, "%s %s", whose, title) > 64)
+		(void)snprintf(common_name, CA_FOUND_NAME_SIZE, "%s", title);
+}
+
+static int subject_of(const char *organization, const char *name, struct buf *out, struct error *err)
+{
+	char common_name[CA_FOUND_NAME_SIZE];
 	struct ca_subject subject = { 0 };
+	ca_found_name(organization, name, common_name);
 	subject.values[CA_ATTR_ORGANIZATION] = organization[0] ? organization : NULL;
 	subject.values[CA_ATTR_COMMON_NAME] = common_name;
 	return ca_subject_encode(&subject, out, err);

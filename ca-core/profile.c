@@ -357,6 +357,7 @@ int ca_profile_prepare(struct ca_profile *profile, unsigned intermediate_ekus, s
 		return wrong(profile, err, "no profile is signed by an issuer of it, so it would serve no purpose");
 	if ((ekus & CA_EKU_AUDIT) && audit_eku.len == 0)
 		return wrong(profile, err, "the audit key's purpose stands below the arc, and there is no arc");
+	profile->purposes = profile->kind == CA_KIND_INTERMEDIATE ? ekus : 0;
 	return encode(profile, ekus, audit_eku, err);
 }
 

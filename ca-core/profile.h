@@ -74,6 +74,7 @@ struct ca_profile {
 	unsigned approvals;     /* officers that must approve: at least 1 under OV, 2 under EV; 0 else unless given */
 	unsigned approve_hours; /* from notBefore to the last moment of issuing; default 48 (BR 7.1.2.7) */
 	unsigned order_days;    /* an order ends so long after it was made; default 30 */
+	unsigned purposes;      /* of an intermediate: CA_EKU_ bits; set by ca_profile_prepare */
 	uint16_t policy_count;
 	struct buf policies[CA_PROFILE_POLICIES_MAX]; /* OID content octets */
 
