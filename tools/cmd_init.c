@@ -7,6 +7,7 @@
 #include "base/secret.h"
 #include "base/text.h"
 #include "ca-core/ca.h"
+#include "ca-core/ceremony_transcript.h"
 #include "hsm/admin.h"
 #include "store/record.h"
 #include "tools/ceremony_verify.h"
@@ -14,6 +15,7 @@
 #include "tools/child.h"
 #include "tools/cmd.h"
 #include "tools/complete.h"
+#include "tools/init_ceremony.h"
 #include "tools/init_offline.h"
 #include "tools/pin.h"
 
@@ -27,9 +29,9 @@ struct init {
 	struct option_list hosts;
 	const char *module; /* absolute; borrowed or owned by run */
 	unsigned port, http_port;
-	bool softhsm;                  /* the module is SoftHSM2 with a folder of our own */
-	bool offline;                  /* the root's key is elsewhere */
-	struct init_ceremony ceremony; /* absolute; owned by run */
+	bool softhsm;                     /* the module is SoftHSM2 with a folder of our own */
+	bool offline;                     /* the root's key is elsewhere */
+	struct offline_ceremony ceremony; /* absolute; owned by run */
 };
 
 /* ---- folders, PINs, configuration ---- */
@@ -164,7 +166,7 @@ static void founding_end(struct founding *f)
 		ca_config_free(f->config);
 }
 
-static int founding_begin(struct founding *f, struct error *err)
+static int read_config(struct founding *f, struct error *err)
 {
 	f->config = ca_config_load(STATE_CONFIG, err);
 	if (!f->config)
@@ -175,6 +177,11 @@ static int founding_begin(struct founding *f, struct error *err)
 		if (!f->pins[i])
 			return -1;
 	}
+	return 0;
+}
+
+static int create_store(struct founding *f, struct error *err)
+{
 	const struct store_options options = {
 		.path = "store", .node = f->config->process.node, .clock = clock_system(), .create = true
 	};
@@ -221,11 +228,9 @@ static int enrol_admin(struct founding *f, struct error *err)
 	return key_folder_write(&folder, key, buf_bytes(&chain), err);
 }
 
-/* 1 all is made, 0 some issuer waits for a ceremony, -1. */
-static int found(const struct init *init, struct founding *f, struct error *err)
+/* 1 all is made, 0 some issuer waits for a ceremony, -1. held: init has held one itself. */
+static int found(const struct init *init, bool held, struct founding *f, struct error *err)
 {
-	if (founding_begin(f, err))
-		return -1;
 	const struct ca_foundation foundation = {
 		.config = f->config,
 		.store = f->store,
@@ -245,7 +250,8 @@ static int found(const struct init *init, struct founding *f, struct error *err)
 	int ready = init->offline ? init_offline_found(&options, &init->ceremony, init->organization, err) : 1;
 	if (ready <= 0)
 		return ready;
-	if (ca_found(&foundation, err))
+	/* The ceremony's part is there when the rest is made: audit key, lists, whatever hangs from another root. */
+	if ((held && init_ceremony_bring_in(&options, err)) || ca_found(&foundation, err))
 		return -1;
 	f->ca = ca_open(&options, err);
 	return f->ca && enrol_admin(f, err) == 0 ? 1 : -1;
@@ -254,7 +260,12 @@ static int found(const struct init *init, struct founding *f, struct error *err)
 static int found_and_close(const struct init *init, struct error *err)
 {
 	struct founding f = { 0 };
-	int result = found(init, &f, err);
+	int held = read_config(&f, err) ? -1 : 0;
+	const struct init_ceremony ceremony = { f.config, f.pins, init->organization, clock_system() };
+	if (held == 0 && !init->offline)
+		held = init_ceremony_hold(&ceremony, err);
+	/* The store has a thread, and the ceremony forks: one after the other. */
+	int result = held < 0 || create_store(&f, err) ? -1 : found(init, held > 0, &f, err);
 	founding_end(&f);
 	return result;
 }
@@ -310,6 +321,32 @@ static int make_all(struct init *init, enum outcome *outcome, struct error *err)
 	return made > 0 ? hand_over(err) : made;
 }
 
+/* imported: whose output the root came from, or NULL. */
+static void say_json(const char *state, enum outcome outcome, const uint8_t *closing,
+		     const struct offline_ceremony *imported)
+{
+	char hex[65] = "";
+	json_t *said = json_pack("{s:s, s:b, s:b, s:s+, s:s+, s:s+}", "state", state, "created", outcome == NEW,
+				 "completed", outcome == COMPLETED, "trust", state, "/trust/root.pem", "admin", state,
+				 "/admin/cert.pem", "config", state, "/" STATE_CONFIG);
+	if (closing)
+		(void)json_object_update_new(said, json_pack("{s:s+, s:s}", "ceremony", state, "/" INIT_CEREMONY,
+							     "closing", text_hex(BYTES(closing, 32), hex)));
+	if (imported)
+		(void)json_object_set_new(said, "anchored", json_boolean(imported->closing));
+	output_json(said);
+}
+
+static void say_closing(const char *state, const uint8_t closing[32])
+{
+	auto_buf groups = BUF_INIT;
+	ca_transcript_groups(closing, 4, &groups);
+	(void)printf("How its root was made is in %s/" INIT_CEREMONY
+		     ", and proved by this closing hash, if you keep it\n"
+		     "elsewhere, with `chancery ceremony verify`:\n%s",
+		     state, buf_text(&groups));
+}
+
 static void say_not_anchored(const char *directory)
 {
 	(void)printf("Its root came from %s, not anchored: whoever wrote that directory\n"
@@ -325,13 +362,10 @@ static void say(const struct invocation *in, const struct init *init, enum outco
 
 	bool new = outcome == NEW;
 	const char *state = in->common.state;
+	uint8_t closing[32];
+	bool held = init_ceremony_closing(closing);
 	if (in->common.json) {
-		json_t *answer = json_pack("{s:s, s:b, s:b, s:s+, s:s+, s:s+}", "state", state, "created", new,
-					   "completed", outcome == COMPLETED, "trust", state, "/trust/root.pem",
-					   "admin", state, "/admin/cert.pem", "config", state, "/" STATE_CONFIG);
-		if (imported)
-			(void)json_object_set_new(answer, "anchored", json_boolean(init->ceremony.closing));
-		output_json(answer);
+		say_json(state, outcome, held ? closing : NULL, imported ? &init->ceremony : NULL);
 		return;
 	}
 	static const char *const said[] = {
@@ -343,6 +377,8 @@ static void say(const struct invocation *in, const struct init *init, enum outco
 	(void)printf("  trust this root:  %s/trust/root.pem\n  administrator:    %s/admin/cert.pem\n"
 		     "  configuration:    %s/" STATE_CONFIG "\n",
 		     state, state, state);
+	if (new &&held)
+		say_closing(state, closing);
 	if (new &&strncmp(arc, "2.999", 5) == 0)
 		(void)printf("Its own object identifiers are below %s, the arc for examples: ask for one of your own,\n"
 			     "and give it with --arc, before others rely on them.\n",
@@ -418,7 +454,7 @@ static int run_init(struct invocation *in)
 	init.module = module ? given : hsm_admin_find_softhsm();
 	auto_free char *directory = ceremony ? path_absolute(ceremony, &in->error) : NULL;
 	init.offline = ceremony != NULL;
-	init.ceremony = (struct init_ceremony){ .directory = directory, .closing = closing ? hash : NULL };
+	init.ceremony = (struct offline_ceremony){ .directory = directory, .closing = closing ? hash : NULL };
 	if ((module && !given) || (ceremony && !directory))
 		return refuse(in);
 	if (!init.module) {
@@ -443,7 +479,9 @@ static const char detail[] =
 	"Makes folders, tokens with random PINs, the configuration, a root and an issuing CA, the audit key,\n"
 	"and the first administrator. An interrupted run is finished by running it again; a finished one is\n"
 	"left alone, but for issuers that were added to its configuration since: while the server is stopped,\n"
-	"their keys and certificates are made. Without --host the server listens on this machine only.\n"
+	"their keys and certificates are made. Root and issuing certificate are made in a ceremony that nobody\n"
+	"attends: its directory is STATE/ceremony, and its closing hash is printed. Without --host the server\n"
+	"listens on this machine only.\n"
 	"With --offline-root the root's key is never here: the first run makes the issuing key and its request,\n"
 	"STATE/issuing-1.csr; the run after the ceremony takes the root and the certificate from its directory,\n"
 	"once all in it is verified as by `ceremony verify`; --closing gives the closing hash that was written on "

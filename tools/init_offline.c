@@ -12,13 +12,13 @@
 #include "tools/ceremony_import.h"
 #include "tools/token_request.h"
 
-bool init_offline_has_output(const struct init_ceremony *ceremony)
+bool init_offline_has_output(const struct offline_ceremony *ceremony)
 {
 	auto_free char *out = ceremony->directory ? file_join(ceremony->directory, "out") : NULL;
 	return out && file_exists(out);
 }
 
-int init_offline_name(const struct init_ceremony *ceremony, char name[65], struct error *err)
+int init_offline_name(const struct offline_ceremony *ceremony, char name[65], struct error *err)
 {
 	(void)snprintf(name, 65, "root-1");
 	if (!init_offline_has_output(ceremony))
@@ -48,7 +48,7 @@ bool init_offline_is(const struct ca_config *config)
 
 /* ---- what the ceremony made ---- */
 
-static int bring_in(struct ca *ca, const struct init_ceremony *ceremony, struct error *err)
+int init_bring_in(struct ca *ca, const char *directory, const uint8_t *closing, struct error *err)
 {
 	const struct ca_actor root = {
 		.identity = "root", .roles = 0xff, .may_request = true, .may_read = true, .peer = "init"
@@ -57,7 +57,7 @@ static int bring_in(struct ca *ca, const struct init_ceremony *ceremony, struct 
 	auto_free struct message_imported *imported = calloc(1, sizeof(*imported));
 	if (!m || !imported)
 		return err_set(err, ERR_INTERNAL, "no memory for an import");
-	auto_ceremony_output *output = ceremony_output_read(ceremony->directory, ceremony->closing, err);
+	auto_ceremony_output *output = ceremony_output_read(directory, closing, err);
 	if (!output)
 		return -1;
 	ceremony_output_message(output, m);
@@ -91,12 +91,13 @@ static void close_ca(struct ca **ca)
 	ca_close(*ca);
 }
 
-int init_offline_found(const struct ca_options *options, const struct init_ceremony *ceremony, const char *organization,
-		       struct error *err)
+int init_offline_found(const struct ca_options *options, const struct offline_ceremony *ceremony,
+		       const char *organization, struct error *err)
 {
 	CLEANUP(close_ca) struct ca *ca = ca_open(options, err);
 	bool waits = false;
-	if (!ca || (init_offline_has_output(ceremony) && bring_in(ca, ceremony, err)) ||
+	if (!ca ||
+	    (init_offline_has_output(ceremony) && init_bring_in(ca, ceremony->directory, ceremony->closing, err)) ||
 	    ca_found_waiting(ca, organization, write_request, &waits, err))
 		return -1;
 	return waits ? 0 : 1;
