@@ -15,7 +15,6 @@ from support.tokens import CONF, SOFTHSM, Ground, running
 class House:
     def __init__(self, env):
         self.env = env
-        self.late = 100  # a moment shortly before the ceremony
         self.library = env.path("stop_at.so")
         run("gcc", "-shared", "-fPIC", "-o", self.library,
             os.path.join(env.root, "tests", "e2e", "support", "stop_at.c"), "-ldl")
@@ -34,13 +33,11 @@ class House:
         expect(done.returncode in (0, 3, -signal.SIGKILL), f"status {done.returncode} at moment {moment}")
         return done.returncode != 0
 
-    def stopped_when(self, state, enough):
-        """init, ended at the first moment tried at which the state is so."""
-        moment = self.late
+    def stopped_when(self, state, enough, moment=100):
+        """init, ended at the first moment from this one on at which the state is so; returns it."""
         while self.stopped(state, moment):
             if enough():
-                self.late = max(self.late, moment - 10)
-                return
+                return moment
             moment += 2
         raise AssertionError("no such moment")
 
@@ -158,7 +155,7 @@ for each in range(3):
 @tests.rule(180)
 def a_ceremony_that_cannot_go_on_is_held_anew(house):
     state = house.env.path("too-late")
-    house.stopped_when(state, lambda: has_key(state))
+    moment = house.stopped_when(state, lambda: has_key(state))
     equal(keys(house.env, state, "root"), ["root-1"], "keys before")
     plan = f"{state}/ceremony-plan/plan.conf"
     text = read(plan).decode()
@@ -166,7 +163,7 @@ def a_ceremony_that_cannot_go_on_is_held_anew(house):
         file.write(re.sub(r'(window-(?:from|to)) = "\d+', r'\1 = "2020', text))
     contains(house.init(state).stderr, "its window is over", "what is said")
     house.whole(state)
-    house.stopped_when(state, lambda: has_key(state))
+    house.stopped_when(state, lambda: has_key(state), moment - 10)
     with open(plan, "a", encoding="utf-8") as file:
         file.write("# another\n")
     contains(house.init(state).stderr, "held anew", "a plan that was changed")

@@ -101,7 +101,7 @@ static uint64_t certificates(struct store *store)
 
 static void it_is_held_once_and_proved_and_brought_in(void)
 {
-	CLEANUP(state_close) struct state s = { NULL };
+	CLEANUP(state_close) struct state s = { .config = NULL };
 	struct error err = ERR_INIT;
 	uint8_t closing[32], again[32];
 	state_open(&s);
@@ -127,7 +127,7 @@ static void it_is_held_once_and_proved_and_brought_in(void)
 
 static void a_directory_that_was_changed_does_not_come_in(void)
 {
-	CLEANUP(state_close) struct state s = { NULL };
+	CLEANUP(state_close) struct state s = { .config = NULL };
 	struct error err = ERR_INIT;
 	state_open(&s);
 	CHECK_OK(hold(&s, &err) == 1, &err);
@@ -141,7 +141,7 @@ static void a_directory_that_was_changed_does_not_come_in(void)
 
 static void none_is_held_where_the_key_is_there_already(void)
 {
-	CLEANUP(state_close) struct state s = { NULL };
+	CLEANUP(state_close) struct state s = { .config = NULL };
 	struct error err = ERR_INIT;
 	state_open(&s);
 	CHECK_OK(hold(&s, &err) == 1, &err);
