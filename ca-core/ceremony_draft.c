@@ -146,6 +146,18 @@ static int fix_life(const struct ceremony_plan *plan, const struct ceremony_step
 	return check_end(plan, step, step->of, fixed, INT64_MIN, of.not_after_s, err);
 }
 
+static int64_t begin_of_list(const struct ceremony_step *step, int64_t now_s)
+{
+	return step->not_before.given && !step->not_before.now ? step->not_before.s : now_s;
+}
+
+/* As the CA's own lists are numbered, so that it goes up whoever makes the next one: PKI.md section 6. */
+static uint64_t number_of_list(const struct ceremony_step *step, uint64_t last, int64_t now_s)
+{
+	uint64_t by_time = (uint64_t)begin_of_list(step, now_s) * 1000;
+	return step->number ? step->number : by_time > last ? by_time : last + 1;
+}
+
 static int fix_list(const struct ceremony_plan *plan, size_t at, int64_t now_s, struct ceremony_fixed *fixed,
 		    struct error *err)
 {
@@ -155,13 +167,13 @@ static int fix_list(const struct ceremony_plan *plan, size_t at, int64_t now_s, 
 	for (size_t i = 0; i < at; i++) {
 		const struct ceremony_step *other = &plan->steps[i];
 		if (other->kind == CEREMONY_CRL && strcmp(other->issuer, step->issuer) == 0)
-			last = other->number ? other->number : last + 1;
+			last = number_of_list(other, last, now_s);
 	}
 	if (step->number && step->number <= last)
 		return wrong(plan, step, err, "number", "the issuer's list has the number %llu already",
 			     (unsigned long long)last);
-	fixed->number = step->number ? step->number : last + 1;
-	fixed->this_update_s = step->not_before.given && !step->not_before.now ? step->not_before.s : now_s;
+	fixed->number = number_of_list(step, last, now_s);
+	fixed->this_update_s = begin_of_list(step, now_s);
 	fixed->next_update_s = fixed->this_update_s + (int64_t)step->days * DAY_S;
 	return 0;
 }

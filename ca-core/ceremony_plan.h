@@ -113,7 +113,7 @@ struct ceremony_step {
 	unsigned days;                              /* 0: the profile's; exclusive with not_after */
 	uint8_t serial[20];                         /* the plan's own; serial_len 0: drawn by the rehearsal */
 	size_t serial_len;
-	uint64_t number; /* of a CRL; 0: the next */
+	uint64_t number; /* of a CRL; 0: by its time, or the next */
 	struct ceremony_revoked *revoked;
 	size_t revoked_count;
 };

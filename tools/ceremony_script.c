@@ -140,8 +140,12 @@ static void add_list(struct script *s, size_t at)
 	const struct ceremony_fixed *fixed = &s->checked->fixed[at];
 	char output[70], hex[41], when[CLOCK_TEXT_SIZE];
 	begin(s, step->name, "%s: the revocation list of \"%s\"", step->name, step->issuer);
-	say(s, "Screen", "Number %llu; the next one is due %u days later%s%s.", (unsigned long long)fixed->number,
-	    step->days, step->not_before.given && !step->not_before.now ? " than " : "",
+	if (step->number)
+		say(s, "Screen", "Its number is %llu.", (unsigned long long)step->number);
+	else
+		say(s, "Screen", "Its number is the one that the rehearsal has fixed.");
+	say(s, "Screen", "The next one is due %u days later%s%s.", step->days,
+	    step->not_before.given && !step->not_before.now ? " than " : "",
 	    step->not_before.given && !step->not_before.now ? clock_rfc3339(fixed->this_update_s, when) : "");
 	if (step->revoked_count == 0)
 		say(s, "Screen", "It revokes nothing.");

@@ -81,7 +81,7 @@ static void each_step_has_a_number_and_a_place_to_tick(void)
 					     "2 of the 3 shares of split ",
 					     "type their shares",
 					     "[ ]  7. list: the revocation list of \"root-1\"",
-					     "Number 1; the next one is due 365 days later",
+					     "Its number is the one that the rehearsal has fixed.",
 					     "0102030405060708090a",
 					     "out/list.crl",
 					     "Anything else",
