@@ -271,14 +271,12 @@ static int read_used_serials(const struct config_section *s, struct ceremony_iss
 static int read_issuer(const struct config_section *s, struct ceremony_issuer *i)
 {
 	bool has_sha256 = false;
-	unsigned number = 0;
 	(void)snprintf(i->name, sizeof(i->name), "%s", s->title);
 	if (config_check_name(s, "", s->title) ||
 	    config_get_name(s, "certificate", i->certificate, sizeof(i->certificate)) ||
 	    plan_get_sha256(s, "sha256", i->sha256, &has_sha256) || plan_get_key(s, "key", &i->key) ||
-	    config_get_number(s, "crl-number", 0, 999999999, &number) || read_used_serials(s, i))
+	    config_get_count(s, "crl-number", 0, CEREMONY_NUMBER_MAX, &i->crl_number) || read_used_serials(s, i))
 		return -1;
-	i->crl_number = number;
 	if (!i->certificate[0])
 		return config_bad(s, "certificate", "the file of its certificate is missing");
 	if (!has_sha256)

@@ -30,9 +30,10 @@
 #define CEREMONY_TOKENS_MAX 8
 #define CEREMONY_ISSUERS_MAX 32
 #define CEREMONY_REVOKED_MAX 4096
-#define CEREMONY_PLAN_MAX ((size_t)1 << 20)  /* octets of a plan */
-#define CEREMONY_INPUT_MAX ((size_t)1 << 16) /* octets of each file that it names */
-#define CEREMONY_NOWHERE SIZE_MAX            /* of functions that answer with a place */
+#define CEREMONY_NUMBER_MAX ((uint64_t)999999999999999) /* of a list; those of time have 13 digits */
+#define CEREMONY_PLAN_MAX ((size_t)1 << 20)             /* octets of a plan */
+#define CEREMONY_INPUT_MAX ((size_t)1 << 16)            /* octets of each file that it names */
+#define CEREMONY_NOWHERE SIZE_MAX                       /* of functions that answer with a place */
 
 enum ceremony_role { CEREMONY_OPERATOR, CEREMONY_CUSTODIAN, CEREMONY_WITNESS, CEREMONY_AUDITOR };
 #define CEREMONY_ROLES 4

@@ -265,7 +265,7 @@ static int check_new_key(const struct config_section *s, const struct ceremony_s
 
 int plan_read_step(const struct config_section *s, struct ceremony_step *step)
 {
-	unsigned kind = CEREMONY_KINDS, number = 0;
+	unsigned kind = CEREMONY_KINDS;
 	(void)snprintf(step->name, sizeof(step->name), "%s", s->title);
 	if (config_check_name(s, "", s->title) || config_get_choice(s, "kind", kind_names, &kind))
 		return -1;
@@ -275,10 +275,9 @@ int plan_read_step(const struct config_section *s, struct ceremony_step *step)
 	if (check_words(s, step) || plan_get_key(s, "key", &step->key) || plan_get_key(s, "backup", &step->backup) ||
 	    check_new_key(s, step) || read_type(s, step) || read_issuers(s, step) || read_csr(s, step) ||
 	    config_get_name(s, "profile", step->profile, sizeof(step->profile)) || read_subject(s, step) ||
-	    read_life(s, step) || read_serial(s, step) || config_get_number(s, "number", 1, 999999999, &number) ||
-	    read_revoked(s, step))
+	    read_life(s, step) || read_serial(s, step) ||
+	    config_get_count(s, "number", 1, CEREMONY_NUMBER_MAX, &step->number) || read_revoked(s, step))
 		return -1;
-	step->number = number;
 	return 0;
 }
 

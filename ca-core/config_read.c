@@ -50,16 +50,26 @@ int config_get_name(const struct config_section *s, const char *option, char *ou
 	return out[0] ? config_check_name(s, option, out) : 0;
 }
 
-int config_get_number(const struct config_section *s, const char *option, unsigned min, unsigned max, unsigned *out)
+int config_get_count(const struct config_section *s, const char *option, uint64_t min, uint64_t max, uint64_t *out)
 {
 	if (cfg_size(s->cfg, option) == 0)
 		return 0;
 	const char *text = cfg_getstr(s->cfg, option);
 	size_t digits = text ? strspn(text, "0123456789") : 0;
-	bool plain = digits >= 1 && digits <= 9 && !text[digits] && (text[0] != '0' || digits == 1);
-	unsigned long value = plain ? strtoul(text, NULL, 10) : 0;
+	bool plain = digits >= 1 && digits <= 18 && !text[digits] && (text[0] != '0' || digits == 1);
+	uint64_t value = plain ? strtoull(text, NULL, 10) : 0;
 	if (!plain || value < min || value > max)
-		return config_bad(s, option, "%.32s is no whole number of %u to %u", text ? text : "", min, max);
+		return config_bad(s, option, "%.32s is no whole number of %llu to %llu", text ? text : "",
+				  (unsigned long long)min, (unsigned long long)max);
+	*out = value;
+	return 0;
+}
+
+int config_get_number(const struct config_section *s, const char *option, unsigned min, unsigned max, unsigned *out)
+{
+	uint64_t value = *out;
+	if (config_get_count(s, option, min, max, &value))
+		return -1;
 	*out = (unsigned)value;
 	return 0;
 }

@@ -50,6 +50,8 @@ int config_check_url(const struct config_section *s, const char *url);
 int config_get_text(const struct config_section *s, const char *option, char *out, size_t size);
 int config_get_name(const struct config_section *s, const char *option, char *out, size_t size); /* or "" */
 int config_get_number(const struct config_section *s, const char *option, unsigned min, unsigned max, unsigned *out);
+/* The same of up to 18 digits. */
+int config_get_count(const struct config_section *s, const char *option, uint64_t min, uint64_t max, uint64_t *out);
 int config_get_flag(const struct config_section *s, const char *option, bool *out);
 /* choices end with NULL; out gets the place. */
 int config_get_choice(const struct config_section *s, const char *option, const char *const *choices, unsigned *out);

@@ -153,9 +153,12 @@ def a_later_ceremony_rolls_the_root_over_and_clients_verify_all_through_it(story
     ca.restart()
     contains(warnings(ca), "issuer issuing-3 waits for its certificate, to follow issuing-1", "warnings")
     room.put_request("issuing-3", key_and_request(ca, "issuing-3"))
+    newest = run("openssl", "crl", "-inform", "DER", "-in", ca.file("published", "crl", "root-1.crl"), "-noout",
+                 "-crlnumber").stdout
+    number = int(newest.partition("=")[2], 16)
     first = room.issuer("root-1", story.root("root-1"), "pkcs11:token=root;object=root-1")
     plan = room.plan(
-        "later", first.replace("key =", "crl-number = 1 key ="), room.root("root-2"),
+        "later", first.replace("key =", f"crl-number = {number} key ="), room.root("root-2"),
         room.certificate("issuing-3", "root-2"), ROLL.format(old="root-1", new="root-2"), CRL.format(issuer="root-1"),
         CRL.format(issuer="root-2"), url=URL)
     with Traffic(ca, clients=2) as traffic:
